@@ -1,0 +1,76 @@
+"""The ``[data]`` section of ``retain.toml``: where the tables are and how to read them."""
+
+from __future__ import annotations
+
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from features.contract import TABLES
+
+__all__ = ["DataSettings", "TableSource"]
+
+
+class TableSource(BaseModel):
+    """Where one table is and how its columns are called there.
+
+    ``path`` takes files, globs or folders (CSV, CSV.GZ, TSV, XLSX, Parquet); ``url`` takes a SQLAlchemy
+    database address (``env:NAME`` reads it from the environment) with ``table`` naming the table.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: tuple[str, ...] = ()
+    url: str | None = None
+    table: str | None = None
+    sheet: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    encoding: str = "auto"
+    delimiter: str = "auto"
+    date_format: str = "auto"
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class DataSettings(BaseModel):
+    """How the business writes its data: zone, currency, number style, and the tables.
+
+    ``decimal`` and ``thousands`` are the marks in numbers written as text. ``exact_duplicates`` says what
+    happens to a row that equals an earlier one in every column: real shops scan two alike items as two lines,
+    so ``keep`` is the default and their number is reported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timezone: str = "UTC"
+    currency: str = ""
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'", ""] = ","
+    exact_duplicates: Literal["keep", "drop"] = "keep"
+    max_quarantined_share: float = Field(default=0.2, ge=0, le=1)
+    orders: TableSource | None = None
+    customers: TableSource | None = None
+    contracts: TableSource | None = None
+    interactions: TableSource | None = None
+    surveys: TableSource | None = None
+    campaigns: TableSource | None = None
+    referrals: TableSource | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"timezone {value!r} is unknown; use a name such as 'Europe/London'") from error
+        return value
+
+    @property
+    def sources(self) -> dict[str, TableSource]:
+        """The tables that are configured, by contract name."""
+        found = {name: getattr(self, name) for name in TABLES}
+        return {name: source for name, source in found.items() if source is not None}

@@ -1,0 +1,38 @@
+"""The loaded tables: lazy, typed, business-local, one handle for all rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ibis.expr.types as ir
+
+__all__ = ["Tables"]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Lazy tables that follow the contract, and the engine they live in.
+
+    Each table holds the contract's columns that the source had (others are absent), ids as string, times as
+    naive timestamps in the business zone, money and numbers as float64, flags as boolean. Tables with a time
+    column carry two dates besides: ``day`` (of the event) and ``known_day``, the later of the event's day and
+    the day the row arrived. A row may be used at ``as_of`` only when ``known_day < as_of``.
+    """
+
+    con: Any
+    orders: ir.Table
+    customers: ir.Table | None = None
+    contracts: ir.Table | None = None
+    interactions: ir.Table | None = None
+    surveys: ir.Table | None = None
+    campaigns: ir.Table | None = None
+    referrals: ir.Table | None = None
+    timezone: str = "UTC"
+    currency: str = ""
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Names of the tables that are there, in the contract's order."""
+        names = ("orders", "customers", "contracts", "interactions", "surveys", "campaigns", "referrals")
+        return tuple(n for n in names if getattr(self, n) is not None)

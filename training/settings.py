@@ -1,0 +1,53 @@
+"""The ``[churn]``, ``[value]`` and ``[tracking]`` sections of ``retain.toml``."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["ChurnSettings", "TrackingSettings", "TrainingSettings", "ValueSettings"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChurnSettings(_Section):
+    """``window_days``: a customer has churned when no order falls into [as_of, as_of + window_days)."""
+
+    window_days: int = Field(default=90, ge=1, le=3650)
+
+
+class ValueSettings(_Section):
+    """Horizons of the value curve, and what turns revenue into discounted margin.
+
+    ``margin_rate`` is used where orders carry no cost; ``discount_rate`` is per year.
+    """
+
+    horizons_days: tuple[int, ...] = (30, 90, 180, 365)
+    margin_rate: float = Field(default=0.3, gt=0, le=1)
+    discount_rate: float = Field(default=0.1, ge=0, lt=1)
+    lifetime_days: int = Field(default=1825, ge=30, le=7300)
+
+    @field_validator("horizons_days")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or any(h < 1 or h > 3650 for h in value):
+            raise ValueError("horizons_days needs at least one whole number of days between 1 and 3650")
+        return tuple(sorted(set(value)))
+
+
+class TrackingSettings(_Section):
+    """Where MLflow keeps runs. ``MLFLOW_TRACKING_URI`` in the environment wins over ``uri``."""
+
+    uri: str | None = None
+    experiment: str = "retain"
+    model_name: str = Field(default="retain", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+
+
+class TrainingSettings(_Section):
+    """All that a training run needs to know besides the data."""
+
+    churn: ChurnSettings = ChurnSettings()
+    value: ValueSettings = ValueSettings()
+    seed: int = 20260101
+    num_threads: int = Field(default=2, ge=1, le=256)

@@ -74,7 +74,9 @@ _ORDERS = TableContract(
     (
         _CUSTOMER,
         Column("time", "time", "Time of the order", "下单时间", required=True),
-        Column("amount", "money", "Amount of the line, negative for returns", "金额(退货为负)", required=True),
+        Column(
+            "amount", "money", "Amount of the line, negative for returns", "金额(退货为负)", required=True
+        ),
         Column("order_id", "id", "Order", "订单编号"),
         Column("product", "id", "Product", "商品编号"),
         Column("category", "text", "Category", "品类"),

@@ -1,0 +1,88 @@
+"""Contracts as they stood on the day: running or not, for how long, at what charge, and when they end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.exact import from_units, to_units
+from features.family import ColumnDoc, Family
+
+__all__ = ["CONTRACTS"]
+
+_S = "contracts"
+_DOCS = (
+    ColumnDoc(
+        "contracts_active",
+        "Contracts running",
+        "生效合同数",
+        "contracts",
+        "as_of",
+        "started, not ended and not cancelled before as_of",
+        _S,
+    ),
+    ColumnDoc(
+        "contract_charge",
+        "Monthly charge of running contracts",
+        "生效合同月费",
+        "currency per month",
+        "as_of",
+        "sum of monthly_charge over running contracts",
+        _S,
+    ),
+    ColumnDoc(
+        "contract_days",
+        "Days since the first contract began",
+        "首份合同至今天数",
+        "days",
+        "all",
+        "as_of - first start",
+        _S,
+    ),
+    ColumnDoc(
+        "contract_days_left",
+        "Days until the next running contract ends",
+        "距合同到期天数",
+        "days",
+        "as_of",
+        "smallest agreed end - as_of over running contracts",
+        _S,
+    ),
+    ColumnDoc(
+        "contracts_cancelled",
+        "Contracts cancelled",
+        "已取消合同数",
+        "contracts",
+        "all",
+        "cancelled before as_of",
+        _S,
+    ),
+)
+
+
+def _before(events: ir.Table, column: str) -> Any:
+    if column not in events.columns:
+        return ibis.literal(value=False)
+    return (events[column].date() < events.as_of).fill_null(False)
+
+
+def _measures(events: ir.Table) -> dict[str, Any]:
+    cancelled = _before(events, "cancelled_at")
+    running = ~cancelled & ~_before(events, "end")
+    missing = ibis.null("float64")
+    charge = events.monthly_charge if "monthly_charge" in events.columns else missing
+    left = (
+        events.end.date().delta(events.as_of, unit="day") if "end" in events.columns else ibis.null("int64")
+    )
+    return {
+        "contracts_active": running.cast("int64").sum(),
+        "contract_charge": from_units(to_units(charge).sum(where=running)),
+        "contract_days": events.age.max(),
+        "contract_days_left": left.min(where=running),
+        "contracts_cancelled": cancelled.cast("int64").sum(),
+    }
+
+
+CONTRACTS = Family(_S, _DOCS, _measures, fill=("contracts_active", "contract_charge", "contracts_cancelled"))

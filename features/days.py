@@ -1,0 +1,131 @@
+"""Order lines summed up to one row per customer and day: whole numbers that add up exactly.
+
+All features on orders read these facts, never the lines. Counts of distinct things are made additive by
+marking the line on which a thing is seen for the first time. The entropy of what a customer buys needs
+Σ n·ln n over products; it is written as a sum of increments, f(n) - f(n-1) with f(n) = n·ln n for the n-th
+line of a product, so that it adds up too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.exact import FINE, to_units
+
+__all__ = ["day_facts", "merge_days", "with_gaps"]
+
+_SUMS = (
+    "orders",
+    "lines",
+    "spend_u",
+    "net_u",
+    "returns_u",
+    "returns",
+    "discount_u",
+    "discounted_lines",
+    "margin_u",
+    "costed_lines",
+    "quantity_u",
+    "new_products",
+    "product_lines",
+    "product_nlogn",
+    "new_categories",
+    "category_lines",
+    "category_nlogn",
+)
+
+
+def day_facts(orders: ir.Table) -> ir.Table:
+    """One row per customer, day and arrival day.
+
+    Parameters
+    ----------
+    orders : ir.Table
+        Contract table ``orders`` with ``day`` and ``known_day``.
+
+    Returns
+    -------
+    ir.Table
+        Keys ``customer_id, day, known_day``; whole-number sums: orders (distinct, with a positive line),
+        lines, spend (positive amounts), net (all amounts), returns, discount, margin, quantity, and the
+        additive parts of distinct counts and entropies. Money in 1/10,000 of the currency.
+    """
+    lines = _marked(orders)
+    sums = {name: lines[name].sum() for name in _SUMS}
+    return lines.group_by(["customer_id", "day", "known_day"]).aggregate(**sums)
+
+
+def merge_days(days: ir.Table) -> ir.Table:
+    """Facts of one ``as_of``, customer and day whose lines arrived on different days, added up."""
+    sums = {name: days[name].sum().cast("int64") for name in _SUMS}
+    return days.group_by(["as_of", "customer_id", "day", "age"]).aggregate(**sums)
+
+
+def with_gaps(days: ir.Table, keys: list[str]) -> ir.Table:
+    """Adds ``bought`` (1 on a purchase day), ``gap`` (days since the purchase day before), ``new_month``."""
+    days = days.mutate(bought=(days.orders > 0).cast("int64"))
+    before = ibis.window(group_by=[*keys, "bought"], order_by="day")
+    previous = ibis.ifelse(days.bought == 1, days.day.lag().over(before), ibis.null("date"))
+    days = days.mutate(previous=previous)
+    fresh = days.previous.isnull() | (days.previous.truncate("M") != days.day.truncate("M"))
+    return days.mutate(
+        gap=days.day.delta(days.previous, unit="day"),
+        new_month=((days.bought == 1) & fresh).cast("int64"),
+    ).drop("previous")
+
+
+def _marked(orders: ir.Table) -> ir.Table:
+    amount = orders.amount
+    bought = amount > 0
+    cost = _optional(orders, "cost")
+    facts: dict[str, Any] = {
+        "bought_line": bought.cast("int64"),
+        "spend_u": to_units(ibis.ifelse(bought, amount, 0.0)),
+        "net_u": to_units(amount),
+        "returns_u": to_units(ibis.ifelse(amount < 0, -amount, 0.0)),
+        "returns": (amount < 0).cast("int64"),
+        "discount_u": to_units(_optional(orders, "discount")),
+        "discounted_lines": (_optional(orders, "discount").fill_null(0.0) > 0).cast("int64"),
+        "margin_u": to_units(ibis.ifelse(cost.notnull(), amount - cost, 0.0)),
+        "costed_lines": cost.notnull().cast("int64"),
+        "quantity_u": to_units(ibis.ifelse(bought, _optional(orders, "quantity"), 0.0)),
+    }
+    lines = orders.mutate(**facts)
+    lines = _first_lines(lines)
+    lines = _distinct(lines, "product", "new_products", "product_lines", "product_nlogn")
+    lines = _distinct(lines, "category", "new_categories", "category_lines", "category_nlogn")
+    return lines.mutate(lines=ibis.literal(1, "int64"))
+
+
+def _optional(orders: ir.Table, name: str) -> Any:
+    return orders[name] if name in orders.columns else ibis.null("float64")
+
+
+def _first_lines(lines: ir.Table) -> ir.Table:
+    """Marks the first known buying line of every order; without order ids a day is one order."""
+    keys = ["customer_id", "day", "bought_line"]
+    if "order_id" in lines.columns:
+        keys.append("order_id")
+    nth = ibis.row_number().over(ibis.window(group_by=keys, order_by=["known_day"]))
+    return lines.mutate(orders=((lines.bought_line == 1) & (nth == 0)).cast("int64"))
+
+
+def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -> ir.Table:
+    if thing not in lines.columns:
+        zero = ibis.literal(0, "int64")
+        return lines.mutate(**{first: zero, count: zero, nlogn: zero})
+    window = ibis.window(group_by=["customer_id", thing, "bought_line"], order_by=["known_day", "day"])
+    lines = lines.mutate(_nth=ibis.row_number().over(window).cast("float64"))
+    counted = (lines.bought_line == 1) & lines[thing].notnull()
+    n = lines._nth
+    step = (n + 1.0) * (n + 1.0).ln() - ibis.ifelse(n > 0, n * ibis.greatest(n, 1.0).ln(), 0.0)
+    return lines.mutate(
+        **{
+            first: (counted & (n == 0)).cast("int64"),
+            count: counted.cast("int64"),
+            nlogn: ibis.ifelse(counted, to_units(step, FINE), ibis.literal(0, "int64")),
+        }
+    ).drop("_nth")

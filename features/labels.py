@@ -1,0 +1,47 @@
+"""What came after the cut: orders and spend in each horizon, for customers known before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis.expr.types as ir
+
+from features.days import day_facts
+from features.exact import from_units
+from features.snapshot import as_of_table, future, past
+from features.tables import Tables
+
+__all__ = ["labels"]
+
+
+def labels(tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int]) -> ir.Table:
+    """Orders and net spend of every known customer in [as_of, as_of + h) for each horizon h.
+
+    Parameters
+    ----------
+    tables : Tables
+        Loaded tables.
+    as_of : sequence of date
+        Cut-off days.
+    horizons_days : sequence of int
+        Horizons h, days.
+
+    Returns
+    -------
+    ir.Table
+        ``as_of, customer_id`` and for each h ``orders_{h}d`` (orders) and ``value_{h}d`` (spend less returns,
+        currency). Customers who did nothing in the horizon have zeros.
+    """
+    cuts = as_of_table(as_of)
+    days = day_facts(tables.orders)
+    known = past(days, cuts).select("as_of", "customer_id").distinct()
+    ahead = future(days, cuts, max(horizons_days))
+    sums = {}
+    for h in horizons_days:
+        within = ahead.ahead < h
+        sums[f"orders_{h}d"] = ahead.orders.sum(where=within)
+        sums[f"value_{h}d"] = from_units(ahead.net_u.sum(where=within))
+    came = ahead.group_by(["as_of", "customer_id"]).aggregate(**sums)
+    joined = known.left_join(came, ["as_of", "customer_id"]).drop("as_of_right", "customer_id_right")
+    return joined.mutate(**{name: joined[name].fill_null(0) for name in sums})

@@ -1,0 +1,71 @@
+"""What customers said: satisfaction perceived and expected, and the will to recommend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.exact import ratio, to_units
+from features.family import ColumnDoc, Family
+
+__all__ = ["SURVEYS"]
+
+_S = "surveys"
+_DOCS = (
+    ColumnDoc(
+        "satisfaction_last",
+        "Last satisfaction score",
+        "最近满意度",
+        "0 to 10",
+        "all",
+        "score of the last day answered (mean when several)",
+        _S,
+    ),
+    ColumnDoc(
+        "satisfaction_mean", "Mean satisfaction score", "平均满意度", "0 to 10", "all", "mean score", _S
+    ),
+    ColumnDoc(
+        "satisfaction_gap",
+        "Perceived less expected satisfaction",
+        "满意度差距(感知−期望)",
+        "-10 to 10",
+        "all",
+        "mean of score - expected where both were asked",
+        _S,
+    ),
+    ColumnDoc("recommend_mean", "Will to recommend", "推荐意愿", "0 to 10", "all", "mean of recommend", _S),
+    ColumnDoc(
+        "survey_days",
+        "Days since the last answer",
+        "距上次答复天数",
+        "days",
+        "all",
+        "as_of - last answer",
+        _S,
+    ),
+)
+
+
+def _mean(value: Any, where: Any = None) -> Any:
+    keep = value.notnull() if where is None else value.notnull() & where
+    units = to_units(value).sum(where=keep)
+    return ratio(units.cast("float64") / 10_000.0, value.count(where=keep))
+
+
+def _measures(events: ir.Table) -> dict[str, Any]:
+    missing = ibis.null("float64")
+    expected = events.expected if "expected" in events.columns else missing
+    recommend = events.recommend if "recommend" in events.columns else missing
+    latest = events.age == events.latest_age
+    return {
+        "satisfaction_last": _mean(events.score, latest),
+        "satisfaction_mean": _mean(events.score),
+        "satisfaction_gap": _mean(events.score - expected),
+        "recommend_mean": _mean(recommend),
+        "survey_days": events.age.min(),
+    }
+
+
+SURVEYS = Family(_S, _DOCS, _measures)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["OfferSettings", "StrategySettings"]
 
@@ -11,7 +13,8 @@ class StrategySettings(BaseModel):
     """Cuts of the textbook frameworks; every one can be changed without touching code.
 
     ``high_value_share`` is the share of customers called *high* in current value and in growth potential.
-    ``lapsed_after`` and ``lost_after`` are multiples of the churn window since the last order.
+    ``lapsed_after`` and ``lost_after`` are multiples of the churn window since the last order. ``table`` is
+    a strategy table of your own; without it the textbook default is used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -20,6 +23,16 @@ class StrategySettings(BaseModel):
     lapsed_after: float = Field(default=1.0, gt=0)
     lost_after: float = Field(default=2.0, gt=0)
     high_risk: float = Field(default=0.7, gt=0, lt=1)
+    table: Path | None = None
+
+    @model_validator(mode="after")
+    def _lost_is_later(self) -> StrategySettings:
+        if self.lost_after < self.lapsed_after:
+            raise ValueError(
+                f"lost_after ({self.lost_after:g}) is below lapsed_after ({self.lapsed_after:g}); "
+                "a customer lapses first"
+            )
+        return self
 
 
 class OfferSettings(BaseModel):

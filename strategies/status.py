@@ -1,0 +1,117 @@
+"""Status: is a customer still with us, silent for long, or gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from features.errors import ConfigError, InputError
+from strategies.columns import as_numbers, check_probability
+from strategies.settings import StrategySettings
+
+__all__ = ["RISKS", "RISK_LABELS", "STATUSES", "STATUS_LABELS", "risk", "status"]
+
+STATUSES: Final = ("active", "lapsed", "lost", "unknown")
+STATUS_LABELS: Final[dict[str, dict[str, str]]] = {
+    "active": {"en": "active", "zh": "活跃"},
+    "lapsed": {"en": "lapsed", "zh": "沉默"},
+    "lost": {"en": "lost", "zh": "流失"},
+    "unknown": {"en": "unknown", "zh": "未知"},
+}
+RISKS: Final = ("low", "high", "unknown")
+RISK_LABELS: Final[dict[str, dict[str, str]]] = {
+    "low": {"en": "low risk", "zh": "低风险"},
+    "high": {"en": "high risk", "zh": "高风险"},
+    "unknown": {"en": "unknown risk", "zh": "风险未知"},
+}
+
+
+def status(days_since_last: ArrayLike | pd.Series, window_days: int, settings: StrategySettings) -> pd.Series:
+    """Name each customer active, lapsed or lost by the days since the last order.
+
+    Parameters
+    ----------
+    days_since_last : column of float
+        Days from the last order to ``as_of``, 0 or more; missing when there was no order.
+    window_days : int
+        Churn window, 1 or more.
+    settings : StrategySettings
+        ``lapsed_after`` and ``lost_after``, as multiples of the window.
+
+    Returns
+    -------
+    Series of str
+        ``active``, ``lapsed``, ``lost``, or ``unknown`` where the days are missing; index as given.
+
+    Raises
+    ------
+    ConfigError
+        When the window is below 1 day.
+    InputError
+        When a last order lies after ``as_of``.
+
+    Notes
+    -----
+    With window w: active when days < lapsed_after · w, lapsed when days < lost_after · w, else lost.
+
+    Examples
+    --------
+    >>> status([5, 90, 180, None], 90, StrategySettings()).tolist()
+    ['active', 'lapsed', 'lost', 'unknown']
+    """
+    if window_days < 1:
+        raise ConfigError(f"[churn] window_days is {window_days}; expected 1 day or more.")
+    column = pd.Series(days_since_last)
+    days = as_numbers(column)
+    early = days < 0
+    if early.any():
+        raise InputError(
+            f"status: days_since_last is below 0 in {int(early.sum())} of {len(days)} rows, "
+            f"e.g. {days[early][0]:g}; expected 0 or more. Orders after as_of must be cut off first "
+            "(features.snapshot)."
+        )
+    label = np.select(
+        [
+            np.isnan(days),
+            days < settings.lapsed_after * window_days,
+            days < settings.lost_after * window_days,
+        ],
+        ["unknown", "active", "lapsed"],
+        default="lost",
+    )
+    return pd.Series(label, index=column.index, name="status", dtype="str")
+
+
+def risk(churn_probability: ArrayLike | pd.Series, settings: StrategySettings) -> pd.Series:
+    """Name each customer's risk high or low by the churn probability.
+
+    Parameters
+    ----------
+    churn_probability : column of float
+        In [0, 1]; missing when the customer was not scored.
+    settings : StrategySettings
+        ``high_risk``: the probability from which the risk is high.
+
+    Returns
+    -------
+    Series of str
+        ``low``, ``high``, or ``unknown`` where the probability is missing; index as given.
+
+    Raises
+    ------
+    InputError
+        When a probability lies outside [0, 1].
+
+    Examples
+    --------
+    >>> risk([0.2, 0.7, None], StrategySettings()).tolist()
+    ['low', 'high', 'unknown']
+    """
+    column = pd.Series(churn_probability)
+    p = as_numbers(column)
+    check_probability(p, step="risk")
+    label = np.select([np.isnan(p), p >= settings.high_risk], ["unknown", "high"], default="low")
+    return pd.Series(label, index=column.index, name="risk", dtype="str")

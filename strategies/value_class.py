@@ -1,0 +1,277 @@
+"""Value class: what a customer is worth now against what more there is to win."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from features.errors import InputError, ModelError, NotEnoughData
+from strategies.columns import Numbers, as_numbers, numbers
+from strategies.settings import StrategySettings
+
+__all__ = [
+    "VALUE_CLASSES",
+    "VALUE_CLASS_LABELS",
+    "ValueCuts",
+    "current_value",
+    "growth_horizon",
+    "growth_potential",
+    "value_class",
+]
+
+VALUE_CLASSES: Final = ("lead", "iron", "gold", "platinum", "unknown")
+VALUE_CLASS_LABELS: Final[dict[str, dict[str, str]]] = {
+    "lead": {"en": "lead", "zh": "铅质客户"},
+    "iron": {"en": "iron", "zh": "铁质客户"},
+    "gold": {"en": "gold", "zh": "黄金客户"},
+    "platinum": {"en": "platinum", "zh": "白金客户"},
+    "unknown": {"en": "unknown", "zh": "未知"},
+}
+_YEAR_DAYS: Final = 365
+_SHORTEST_GROWTH_HORIZON: Final = 180
+_CUT_COLUMNS: Final = ("current_value", "growth_potential")
+
+
+def current_value(frame: pd.DataFrame, *, margin_rate: float) -> pd.Series:
+    """Margin that the customer brought in the last 365 days.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per customer with ``margin_365d`` (spend less cost of goods), ``value_365d`` (spend less
+        returns), or both; money.
+    margin_rate : float
+        In (0, 1]; share of net spend kept where the cost of goods is not known.
+
+    Returns
+    -------
+    Series of float64
+        Money of one year, negative when returns outweigh purchases; index as given.
+
+    Raises
+    ------
+    InputError
+        When neither column is there.
+
+    Notes
+    -----
+    margin_365d where it is known, else value_365d · margin_rate. Costs of service and of campaigns are not
+    taken off in this version.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"margin_365d": [40.0, None], "value_365d": [100.0, 100.0]})
+    >>> current_value(people, margin_rate=0.3).tolist()
+    [40.0, 30.0]
+    """
+    if "margin_365d" not in frame.columns and "value_365d" not in frame.columns:
+        raise InputError("current value: the customer table has neither margin_365d nor value_365d.")
+    missing = pd.Series(np.nan, index=frame.index)
+    margin = as_numbers(frame.get("margin_365d", missing))
+    net_spend = as_numbers(frame.get("value_365d", missing))
+    value = np.where(np.isnan(margin), net_spend * margin_rate, margin)
+    return pd.Series(value, index=frame.index, name="current_value")
+
+
+def growth_horizon(horizons_days: Iterable[int]) -> int | None:
+    """The horizon from which growth is read: the longest, if it is long enough to be scaled to a year.
+
+    Returns
+    -------
+    int or None
+        Days; None when every horizon is shorter than 180 days, because a season would pass for growth.
+
+    Examples
+    --------
+    >>> growth_horizon([30, 90, 180, 365]), growth_horizon([30, 90])
+    (365, None)
+    """
+    longest = max(horizons_days, default=0)
+    return longest if longest >= _SHORTEST_GROWTH_HORIZON else None
+
+
+def growth_potential(
+    expected_value: ArrayLike | pd.Series, current_value: ArrayLike | pd.Series, *, horizon_days: int
+) -> pd.Series:
+    """Margin a year that is expected beyond what the customer brings now.
+
+    Parameters
+    ----------
+    expected_value : column of float
+        Expected margin over the horizon, money.
+    current_value : column of float
+        Margin of the last 365 days, money.
+    horizon_days : int
+        180 or more, see `growth_horizon`.
+
+    Returns
+    -------
+    Series of float64
+        Money a year, 0 or more, missing where an input is; index of `expected_value`.
+
+    Raises
+    ------
+    InputError
+        When the horizon is shorter than 180 days or the columns differ in length.
+
+    Notes
+    -----
+    growth = max(0, E_h · 365 / h − current value).
+
+    This is the first and simplest reading of potential value: more of what the customer already buys. It does
+    not see categories not yet bought nor referrals, which the full definition adds. Three limits to know:
+    the forecast already counts the chance that the customer leaves, so a customer at risk shows little
+    potential; a customer younger than a year has only part of a year behind, so some growth is the rest of
+    the first year; and a forecast pulls towards the mean, so few of the best customers show growth.
+
+    References
+    ----------
+    Hwang, H., Jung, T., Suh, E. (2004). An LTV model and customer segmentation based on customer value.
+    Expert Systems with Applications 26, section 3 (potential value beside current value).
+
+    Examples
+    --------
+    >>> growth_potential([100.0, 30.0], [80.0, 80.0], horizon_days=365).tolist()
+    [20.0, 0.0]
+    """
+    if growth_horizon([horizon_days]) is None:
+        raise InputError(
+            f"growth potential: the horizon is {horizon_days} days; expected "
+            f"{_SHORTEST_GROWTH_HORIZON} or more. Add a longer one to [value] horizons_days."
+        )
+    column = pd.Series(expected_value)
+    expected, now = as_numbers(column), as_numbers(current_value)
+    if len(expected) != len(now):
+        raise InputError(f"growth potential: {len(expected)} expected values but {len(now)} current values.")
+    growth = np.maximum(0.0, expected * (_YEAR_DAYS / horizon_days) - now)
+    return pd.Series(growth, index=column.index, name="growth_potential")
+
+
+def _cut(values: Numbers, share: float) -> float | None:
+    """The largest value that is not high, so that at most `share` of the known values lie above it."""
+    known = np.sort(values[np.isfinite(values)])
+    if not len(known):
+        return None
+    # The tiny addend keeps 0.3 · 10 from counting as 2.999…
+    high = math.floor(len(known) * share + 1e-9)
+    return float(known[max(0, len(known) - high - 1)])
+
+
+@dataclass(frozen=True)
+class ValueCuts:
+    """Frozen thresholds of *high*, from a reference population; kept with the model.
+
+    Parameters
+    ----------
+    current_value, growth_potential : float or None
+        Money a year; a customer is high strictly above it. None when the population had no such number:
+        then every class is ``unknown``.
+    """
+
+    current_value: float | None
+    growth_potential: float | None
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, settings: StrategySettings) -> ValueCuts:
+        """Take the thresholds from a reference population.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row per customer with ``current_value`` and ``growth_potential``.
+        settings : StrategySettings
+            ``high_value_share``: share of customers called high in each.
+
+        Raises
+        ------
+        InputError
+            When a column is missing.
+        NotEnoughData
+            When there is no row.
+
+        Notes
+        -----
+        The cut is the (1 − share) quantile of each column, taken as an observed value. Equal values are never
+        split, so fewer than the share are high where many tie; a population of zeros has nobody high.
+
+        Examples
+        --------
+        >>> people = pd.DataFrame({"current_value": range(10), "growth_potential": [0.0] * 9 + [5.0]})
+        >>> ValueCuts.fit(people, StrategySettings())
+        ValueCuts(current_value=7.0, growth_potential=0.0)
+        """
+        columns = numbers(frame, _CUT_COLUMNS, step="value class")
+        if frame.empty:
+            raise NotEnoughData(
+                "value class: the reference population is empty; expected a customer or more."
+            )
+        return cls(*(_cut(values, settings.high_value_share) for values in columns))
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain numbers by column name, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ValueCuts:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ModelError
+            When a threshold is missing from the dictionary or is not a finite number or None.
+        """
+        for name in _CUT_COLUMNS:
+            cut = data.get(name, "absent")
+            number = isinstance(cut, (int, float)) and not isinstance(cut, bool) and math.isfinite(cut)
+            if cut is not None and not number:
+                raise ModelError(
+                    f"value class: the threshold of {name} is {cut!r}; expected a finite number or null. "
+                    "The bundle's reference is damaged or of another version; train again."
+                )
+        return cls(*(None if data[n] is None else float(data[n]) for n in _CUT_COLUMNS))
+
+
+def value_class(frame: pd.DataFrame, cuts: ValueCuts) -> pd.Series:
+    """Name each customer lead, iron, gold or platinum.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per customer with ``current_value`` and ``growth_potential``, money a year.
+    cuts : ValueCuts
+        From the reference population.
+
+    Returns
+    -------
+    Series of str
+        ``lead`` (low value, low growth), ``iron`` (low, high), ``gold`` (high, low), ``platinum`` (high,
+        high), or ``unknown`` where a quantity or its threshold is missing; index as given.
+
+    Raises
+    ------
+    InputError
+        When a column is missing.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"current_value": [1, 1, 9, 9], "growth_potential": [0, 5, 0, 5]})
+    >>> value_class(people, ValueCuts(7.0, 2.0)).tolist()
+    ['lead', 'iron', 'gold', 'platinum']
+    """
+    now, growth = numbers(frame, _CUT_COLUMNS, step="value class")
+    if cuts.current_value is None or cuts.growth_potential is None:
+        label: Any = np.full(len(frame), "unknown")
+    else:
+        rich, rising = now > cuts.current_value, growth > cuts.growth_potential
+        label = np.select(
+            [np.isnan(now) | np.isnan(growth), rich & rising, rich, rising],
+            ["unknown", "platinum", "gold", "iron"],
+            default="lead",
+        )
+    return pd.Series(label, index=frame.index, name="value_class", dtype="str")

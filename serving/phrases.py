@@ -1,0 +1,223 @@
+"""Phrases: sentences in two languages that quote quantities, filled for whole columns at once.
+
+A template names quantities in braces with their unit, ``{days_since_last:days}``. The first phrase of a list
+whose quantities are all known is used, so the last one should quote none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from string import Formatter
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.errors import ConfigError
+from strategies.columns import Numbers, as_numbers
+
+__all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "money", "spell"]
+
+Lang = Literal["en", "zh"]
+_SIGNIFICANT: Final = 2
+# One, several, and Chinese with its measure word.
+_COUNTED: Final[dict[str, tuple[str, str, str]]] = {
+    "days": ("day", "days", "天"),
+    "orders": ("order", "orders", "笔订单"),
+    "purchase_days": ("purchase day", "purchase days", "个购买日"),
+    "products": ("product", "products", "种商品"),
+    "categories": ("category", "categories", "个品类"),
+    "complaints": ("complaint", "complaints", "次投诉"),
+    "contacts": ("contact", "contacts", "次联系"),
+    "campaigns": ("campaign contact", "campaign contacts", "次营销触达"),
+    "contracts": ("contract", "contracts", "份合同"),
+}
+
+
+def check_lang(lang: str) -> None:
+    """Refuse a language that has no texts.
+
+    Raises
+    ------
+    ConfigError
+        When `lang` is neither ``en`` nor ``zh``.
+    """
+    if lang not in ("en", "zh"):
+        raise ConfigError(f"language {lang!r} has no texts; expected en or zh.")
+
+
+def money(value: float, currency: str) -> str:
+    """An amount as people say it: two significant digits, and the currency where it is known.
+
+    Examples
+    --------
+    >>> money(1234.56, "GBP"), money(0.0849, ""), money(-99.6, "CNY"), money(0.0, "EUR")
+    ('1,200 GBP', '0.085', '-100 CNY', '0 EUR')
+    """
+    # Adding zero turns -0.0 into 0.0.
+    rounded = float(f"{value:.{_SIGNIFICANT - 1}e}") + 0.0
+    size = math.floor(math.log10(abs(rounded))) if rounded else _SIGNIFICANT
+    return f"{rounded:,.{max(0, _SIGNIFICANT - 1 - size)}f} {currency}".rstrip()
+
+
+def spell(value: float, unit: str, lang: str, currency: str) -> str:
+    """A quantity with its unit.
+
+    Parameters
+    ----------
+    value : float
+        Finite.
+    unit : str
+        ``money``, ``percent`` (of a share), ``score`` (one decimal), ``number`` (whole), or something
+        counted, such as ``days``.
+    lang : {"en", "zh"}
+        Language of the unit.
+    currency : str
+        Code of the currency, or nothing.
+
+    Examples
+    --------
+    >>> spell(1.2, "days", "en", ""), spell(41.0, "days", "en", ""), spell(41.0, "days", "zh", "")
+    ('1 day', '41 days', '41天')
+    >>> spell(0.123, "percent", "en", ""), spell(7.25, "score", "en", "")
+    ('12%', '7.2')
+    """
+    return _speller(unit, lang, currency)(value)
+
+
+def _speller(unit: str, lang: str, currency: str) -> Callable[[float], str]:
+    plain: dict[str, Callable[[float], str]] = {
+        "money": lambda value: money(value, currency),
+        "percent": "{:.0%}".format,
+        "score": "{:.1f}".format,
+        "number": "{:,.0f}".format,
+    }
+    return plain[unit] if unit in plain else _counter(unit, lang)
+
+
+def _counter(unit: str, lang: str) -> Callable[[float], str]:
+    one, several, chinese = _COUNTED[unit]
+
+    def count(value: float) -> str:
+        text = f"{value:,.0f}"
+        if lang == "zh":
+            return text + chinese
+        return f"{text} {one if text == '1' else several}"
+
+    return count
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One sentence in English and Chinese, as templates."""
+
+    en: str
+    zh: str
+
+    @cached_property
+    def parts(self) -> dict[str, list[tuple[str, str, str]]]:
+        """By language: pieces of text, each followed by a quantity and its unit (empty at the end)."""
+        return {
+            lang: [(text, name or "", unit or "") for text, name, unit, _ in Formatter().parse(template)]
+            for lang, template in (("en", self.en), ("zh", self.zh))
+        }
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """The quantities that must be known, in either language."""
+        names = {name for parts in self.parts.values() for _, name, _ in parts if name}
+        return tuple(sorted(names))
+
+
+class Quantities:
+    """Columns of the customer table as numbers; a column that is not there is missing in every row.
+
+    Parameters
+    ----------
+    features : DataFrame
+        One row per customer.
+    derived : mapping
+        Name of a quantity to the two columns of money whose difference it is.
+    """
+
+    def __init__(self, features: pd.DataFrame, derived: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self._features = features
+        self._derived = derived or {}
+        self._read: dict[str, Numbers] = {}
+
+    def __getitem__(self, name: str) -> Numbers:
+        if name not in self._read:
+            self._read[name] = self._column(name)
+        return self._read[name]
+
+    def _column(self, name: str) -> Numbers:
+        if name in self._derived:
+            left, right = self._derived[name]
+            # Money holds four decimals; what lies below is the dust of the subtraction.
+            return np.round(self[left] - self[right], 4)
+        if name not in self._features.columns:
+            return np.full(len(self._features), np.nan)
+        return as_numbers(self._features[name])
+
+    def known(self, names: Sequence[str], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether all the quantities are finite numbers, for each of the rows."""
+        found = np.ones(len(rows), dtype=bool)
+        for name in names:
+            found &= np.isfinite(self[name][rows])
+        return found
+
+
+def fill(
+    phrases: Sequence[Phrase], quantities: Quantities, rows: NDArray[np.intp], *, lang: Lang, currency: str
+) -> NDArray[np.object_]:
+    """The first phrase that can be said, for each of the rows.
+
+    Parameters
+    ----------
+    phrases : sequence of Phrase
+        In order of preference; the last one needs no quantity.
+    quantities : Quantities
+        Where the numbers come from.
+    rows : 1-d array of int
+        Positions of the customers to speak of.
+    lang : {"en", "zh"}
+        Language.
+    currency : str
+        Code of the currency, or nothing.
+
+    Returns
+    -------
+    array of str
+        One text per row.
+
+    Examples
+    --------
+    >>> phrases = [Phrase("silent for {gap:days}", "沉默{gap:days}"), Phrase("silent", "沉默")]
+    >>> people = Quantities(pd.DataFrame({"gap": [1.0, None, 30.0]}))
+    >>> fill(phrases, people, np.arange(3), lang="en", currency="").tolist()
+    ['silent for 1 day', 'silent', 'silent for 30 days']
+    """
+    found = np.full(len(rows), "", dtype=object)
+    left = np.arange(len(rows))
+    for phrase in phrases:
+        can = quantities.known(phrase.needs, rows[left])
+        said = left[can]
+        found[said] = _say(phrase, quantities, rows[said], lang, currency)
+        left = left[~can]
+    return found
+
+
+def _say(
+    phrase: Phrase, quantities: Quantities, rows: NDArray[np.intp], lang: Lang, currency: str
+) -> NDArray[np.object_]:
+    text = np.full(len(rows), "", dtype=object)
+    for piece, name, unit in phrase.parts[lang]:
+        text = text + piece
+        if name:
+            speak = _speller(unit, lang, currency)
+            text = text + np.array([speak(v) for v in quantities[name][rows].tolist()], dtype=object)
+    return text

@@ -1,0 +1,231 @@
+"""Reasons: additive, grouped, quoted, in both languages, alone as in the batch."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.catalogue import catalogue
+from features.errors import ConfigError, ModelError
+from serving.explain import group_contributions, reasons, rule_reasons
+from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, group_of
+
+FEATURES = tuple(doc.name for doc in catalogue())
+MODEL_COLUMNS = (*FEATURES, "anchor", "btyd_alive", "btyd_orders_90", "never_heard_of", "base")
+WEIGHTS = st.lists(st.floats(-5, 5), min_size=len(MODEL_COLUMNS), max_size=len(MODEL_COLUMNS))
+
+
+def shop(rows: int, seed: int = 7, missing: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Features and contributions without meaning, for shape and speed."""
+    draw = np.random.default_rng(seed)
+    values = draw.gamma(2.0, 40.0, (rows, len(FEATURES)))
+    values[draw.random(values.shape) < missing] = np.nan
+    weights = draw.normal(0, 0.3, (rows, len(MODEL_COLUMNS)))
+    index = pd.Index([f"c{i}" for i in range(rows)])
+    return (
+        pd.DataFrame(values, columns=list(FEATURES), index=index),
+        pd.DataFrame(weights, columns=list(MODEL_COLUMNS), index=index),
+    )
+
+
+def ada() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "days_since_last": [41],
+            "gap_mean": [16.2],
+            "overdue_ratio": [2.53],
+            "orders_365d": [1],
+            "orders_total": [1234],
+            "spend_90d": [87.4],
+            "spend_change_90d": [-1234.5],
+            "frequency": [0],
+        }
+    )
+
+
+def test_every_feature_of_the_catalogue_belongs_to_exactly_one_named_group() -> None:
+    owners = {name: [g.code for g in GROUPS if g.holds(name)] for name in FEATURES}
+    assert {name: found for name, found in owners.items() if len(found) != 1} == {}
+
+
+def test_every_pattern_catches_a_feature() -> None:
+    names = (*FEATURES, "anchor", "btyd_alive")
+    idle = [
+        p
+        for g in GROUPS
+        for p in g.features
+        if not any(type(g)(g.code, "", "", (p,), ()).holds(n) for n in names)
+    ]
+    assert idle == []
+
+
+@pytest.mark.parametrize(
+    ("feature", "group"),
+    [
+        ("anchor", "expected"),
+        ("btyd_value_365", "expected"),
+        ("days_since_last", "recency"),
+        ("recency", "tenure"),
+        ("T", "tenure"),
+        ("margin_365d", "spend"),
+        ("complaints_open", "satisfaction"),
+        ("campaigns_90d", "contacts"),
+        ("shoe_size", "other"),
+        ("", "other"),
+        ("days_since_last ", "other"),
+    ],
+)
+def test_known_and_unknown_features_find_their_group(feature: str, group: str) -> None:
+    assert group_of(feature) == group
+
+
+def test_phrases_quote_columns_that_exist_and_end_without_any() -> None:
+    for group in GROUPS:
+        assert group.phrases[-1].needs == ()
+        for phrase in group.phrases:
+            assert set(phrase.needs) <= {*FEATURES, *DERIVED}
+            en, zh = (sorted(n for _, n, _ in phrase.parts[lang] if n) for lang in ("en", "zh"))
+            assert en == zh
+
+
+@given(WEIGHTS)
+@settings(max_examples=50)
+def test_groups_and_base_add_up_to_the_score(weights: list[float]) -> None:
+    contributions = pd.DataFrame([weights], columns=list(MODEL_COLUMNS))
+    found = group_contributions(contributions)
+    assert list(found) == [*GROUP_CODES, "base"]
+    assert found.to_numpy().sum() == pytest.approx(sum(weights), abs=1e-6)
+    assert found.loc[0, "other"] == contributions.loc[0, "never_heard_of"]
+
+
+def test_the_order_of_the_columns_changes_no_bit() -> None:
+    _, contributions = shop(50)
+    swapped = contributions[contributions.columns[::-1]]
+    pd.testing.assert_frame_equal(
+        group_contributions(swapped), group_contributions(contributions), check_exact=True
+    )
+
+
+def test_damaged_contributions_are_refused() -> None:
+    with pytest.raises(ModelError, match="but no base"):
+        group_contributions(pd.DataFrame({"T": [1.0]}))
+    with pytest.raises(ModelError, match="one of them twice"):
+        group_contributions(pd.DataFrame([[1.0, 1.0, 0.0]], columns=["T", "T", "base"]))
+    with pytest.raises(ModelError, match="contribution of T is not finite in 1 of 2 rows"):
+        group_contributions(pd.DataFrame({"T": [1.0, np.nan], "base": 0.0}))
+
+
+def test_reasons_in_english_name_quantity_direction_and_weight() -> None:
+    parts = pd.DataFrame(
+        {
+            "overdue_ratio": [0.6],
+            "days_since_last": [0.3],
+            "orders_total": [-0.5],
+            "spend_change_90d": [0.4],
+            "base": [9.0],
+        }
+    )
+    found = reasons(ada(), parts, lang="en", currency="GBP")[0].split("; ")
+    assert found == [
+        "no order for 41 days, usual gap 16 days (raises the risk, +0.90)",
+        "1 order in the last 365 days, 1,234 in all (lowers the risk, -0.50)",
+        "spent 87 GBP in the last 90 days, 1,300 GBP in the 90 days before (raises the risk, +0.40)",
+    ]
+
+
+def test_reasons_in_chinese_say_the_same() -> None:
+    parts = pd.DataFrame(
+        {"overdue_ratio": [0.9], "orders_total": [-0.5], "spend_change_90d": [0.4], "base": [0.0]}
+    )
+    assert reasons(ada(), parts, lang="zh")[0].split("；") == [
+        "已41天未下单，通常间隔16天（风险升高，+0.90）",
+        "近365天1笔订单，累计1,234笔（风险降低，-0.50）",
+        "近90天消费87，之前90天1,300（风险升高，+0.40）",
+    ]
+
+
+def test_missing_quantities_fall_back_to_a_phrase_that_needs_none() -> None:
+    frame = pd.DataFrame({"days_since_last": [41.0, None], "gap_mean": [None, 16.0]}, index=["a", "b"])
+    parts = pd.DataFrame({"days_since_last": [1.0, 1.0], "base": 0.0}, index=["a", "b"])
+    found = reasons(frame, parts, lang="en")
+    assert found["a"].startswith("no order for 41 days (raises")
+    assert found["b"].startswith("time since the last order (raises")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_phrase_can_be_said(lang: str) -> None:
+    frame, parts = shop(400, missing=0.3)
+    found = reasons(frame, parts, lang=lang, top=len(GROUPS), currency="CNY")  # type: ignore[arg-type]
+    counts = found.str.count("；" if lang == "zh" else "; ") + 1
+    assert (counts == len(GROUPS)).all()
+    assert not found.str.contains(r"nan|inf|[{}]|-0\.00").any()
+
+
+def test_a_model_of_one_feature_still_gives_three_reasons() -> None:
+    parts = pd.DataFrame({"gap_sd": [0.2], "base": [0.0]})
+    found = reasons(ada(), parts, lang="en")[0].split("; ")
+    assert len(found) == 3
+    assert found[0] == "rhythm of the purchases (raises the risk, +0.20)"
+    assert all(reason.endswith("(hardly changes the risk)") for reason in found[1:])
+
+
+def test_one_row_answers_as_the_batch() -> None:
+    frame, parts = shop(60, missing=0.2)
+    batch = reasons(frame, parts, lang="en", top=5)
+    alone = pd.concat([reasons(frame.iloc[[i]], parts.iloc[[i]], lang="en", top=5) for i in range(60)])
+    pd.testing.assert_series_equal(batch, alone)
+    assert reasons(frame.iloc[:0], parts.iloc[:0], lang="en").empty
+
+
+def test_wrong_use_is_refused() -> None:
+    frame, parts = shop(3)
+    with pytest.raises(ConfigError, match="language 'de' has no texts"):
+        reasons(frame, parts, lang="de")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="top is 2; expected 3 to 16"):
+        reasons(frame, parts, lang="en", top=2)
+    with pytest.raises(ModelError, match="both need the same index"):
+        reasons(frame, parts.iloc[::-1], lang="en")
+
+
+def test_a_shop_of_six_thousand_is_explained_in_two_seconds() -> None:
+    frame, parts = shop(6_000)
+    start = time.process_time()
+    found = reasons(frame, parts, lang="en", currency="GBP")
+    assert time.process_time() - start < 2.0
+    assert len(found) == 6_000
+
+
+def test_rule_reasons_give_three_signs() -> None:
+    found = rule_reasons(ada(), lang="en", currency="GBP")[0].split("; ")
+    assert found == [
+        "no order for 41 days, usual gap 16 days (a sign of higher risk)",
+        "1 order in the last 365 days, 1,234 in all (a sign of higher risk)",
+        "spent 87 GBP in the last 90 days, 1,300 GBP in the 90 days before (a sign of higher risk)",
+    ]
+
+
+def test_rule_reasons_claim_no_sign_where_nothing_is_known() -> None:
+    frame = pd.DataFrame(
+        {
+            "days_since_last": [5, 5],
+            "frequency": [None, 2],
+            "spend_change_90d": [0.0, 3.0],
+            "overdue_ratio": [None, 0.4],
+        }
+    )
+    blank, told = rule_reasons(frame, lang="en")
+    assert "sign" not in blank
+    assert told.count("(a sign of lower risk)") == 3
+
+
+def test_rule_reasons_alone_as_in_the_batch() -> None:
+    frame, _ = shop(40, missing=0.3)
+    batch = rule_reasons(frame, lang="zh")
+    alone = pd.concat([rule_reasons(frame.iloc[[i]], lang="zh") for i in range(40)])
+    pd.testing.assert_series_equal(batch, alone)
+    assert (batch.str.count("；") == 2).all()

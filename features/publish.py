@@ -26,8 +26,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,6 +42,7 @@ __all__ = [
     "output_lock",
     "publish_dir",
     "publish_file",
+    "scratch_folder",
     "sha256_file",
     "sweep_parts",
     "verify",
@@ -211,6 +212,28 @@ def publish_dir(path: Path, write: Callable[[Path], None]) -> None:
                 rename(part, path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(part: Path) -> Iterator[Path]:
+    """Lend a writer a private folder for its temporary files, beside the part it fills.
+
+    Parameters
+    ----------
+    part : Path
+        As given to the ``write`` function of `publish_file`.
+
+    Notes
+    -----
+    Customers' data must not stay in a shared folder for temporary files when a writer is killed; this folder
+    is swept with the part.
+    """
+    folder = part.with_name(f"{part.name.removesuffix('part')}work.part")
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def verify(path: Path) -> Manifest:

@@ -1,0 +1,67 @@
+"""``retain serve``: answer score requests over HTTP with the champion model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retain.commands import ConfigOption, JsonOption, QuietOption
+from retain.console import Screen
+
+if TYPE_CHECKING:
+    from retain.config import Project
+    from serving.live import LiveSettings
+
+__all__ = ["serve"]
+
+
+def serve(
+    path: ConfigOption = Path("retain.toml"),
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; [serving] host by default.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Answer score requests with the champion model until Ctrl-C or SIGTERM."""
+    from retain.config import load_config
+    from serving.run_server import serve as run
+
+    screen = Screen(json=json, quiet=quiet)
+    project = load_config(path)
+    settings = _settings(project, host, port)
+    screen.note(f"Checking the model {settings.bundle.name} …")
+    file = project.out_dir.absolute() / "service.json"
+    run(settings, file, announce=lambda address: _announce(screen, settings, address))
+
+
+def _settings(project: Project, host: str | None, port: int | None) -> LiveSettings:
+    from serving.live import LiveSettings
+    from training.models.bundle import champion_path
+
+    config, keys = project.config, project.keys_file
+    chosen = {"host": host, "port": port, "keys_file": None if keys is None else keys.absolute()}
+    return LiveSettings(
+        bundle=champion_path(project.models_dir).absolute(),
+        store_url=project.store_url,
+        timezone=config.data.timezone,
+        currency=config.data.currency,
+        serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
+        strategies=config.strategies,
+    )
+
+
+def _announce(screen: Screen, settings: LiveSettings, address: str) -> None:
+    keyed = settings.serving.keys_file is not None
+    document = {"address": address, "model_version": settings.bundle.name, "keys": keyed}
+    screen.result(
+        document, f"Answering at {address} (POST /v1/score; {address}/docs lists the routes). Ctrl-C ends."
+    )
+    # A program that reads the address through a pipe waits for it.
+    sys.stdout.flush()

@@ -1,0 +1,202 @@
+"""``retain check``: the data report before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.console import Screen
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from features.report import DataReport, State
+
+__all__ = ["check", "report_document"]
+
+_Lang = Literal["en", "zh"]
+_HEADINGS: dict[str, tuple[str, ...]] = {
+    "en": ("table.column", "state", "rows", "example", "source: lines", "what it means, what to do"),
+    "zh": ("表.列", "状态", "行数", "示例", "来源:行号", "含义与处理办法"),
+}
+_STATES_ZH: dict[State, str] = {
+    "error": "错误",
+    "warning": "警告",
+    "repaired": "已修复",
+    "quarantined": "已隔离",
+}
+_STYLES: dict[State, str] = {
+    "error": "bold red",
+    "warning": "yellow",
+    "repaired": "cyan",
+    "quarantined": "magenta",
+}
+_ORDER: tuple[State, ...] = ("error", "quarantined", "warning", "repaired")
+_FACTS_ZH = {
+    "rows": "行数",
+    "orders": "订单数",
+    "customers": "客户数",
+    "one_time_buyers": "一次性买家",
+    "first_day": "首日",
+    "last_day": "末日",
+    "currency": "币种",
+    "timezone": "时区",
+    "suggested_window_days": "建议流失窗口(天)",
+    "enough_for": "数据可支持",
+}
+
+
+def check(
+    path: ConfigOption = Path("retain.toml"),
+    lang: LangOption = "en",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    quarantine_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--quarantine-out", metavar="FILE", help="Write the rows set aside (.csv, .xlsx, .parquet)."
+        ),
+    ] = None,
+) -> None:
+    """Report what is in the data, before any training.
+
+    Errors, repairs and rows set aside, dates, customers, rhythm, a churn window, and what the data is enough
+    for. Exit code 2 when there are errors.
+    """
+    from features.load import load
+    from retain.config import load_config
+
+    screen = Screen(json=json, quiet=quiet)
+    project = load_config(path)
+    if quarantine_out is not None:
+        from serving.lists import check_list
+
+        check_list(quarantine_out)
+    with screen.progress() as progress:
+        loaded = load(project.config.data, base=project.base, progress=progress, strict=False)
+    report = loaded.report
+    document = report_document(report)
+    if quarantine_out is not None:
+        document["quarantine_file"] = str(quarantine_out)
+        rows = _write_quarantine(loaded.quarantine, quarantine_out)
+        screen.note(f"{quarantine_out}: {rows:,} rows set aside")
+    screen.result(document, *_human(report, lang))
+    if report.errors:
+        raise typer.Exit(2)
+
+
+def report_document(report: DataReport) -> dict[str, Any]:
+    """The report as plain values, ready for JSON; ``ok`` says whether a run may start."""
+    from dataclasses import asdict
+
+    return {
+        "ok": not report.errors,
+        "counts": {state: len(report.of(state)) for state in _ORDER},
+        "findings": [asdict(finding) for finding in report.findings],
+        "facts": report.facts,
+    }
+
+
+def _human(report: DataReport, lang: _Lang) -> list[Any]:
+    items: list[Any] = []
+    if report.findings:
+        items.append(_findings_table(report, lang))
+    items.append(_facts_table(report.facts, lang))
+    items.append(_verdict(report, lang))
+    return items
+
+
+def _findings_table(report: DataReport, lang: _Lang) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_lines=False)
+    for heading in _HEADINGS[lang]:
+        right = heading in ("rows", "行数")
+        table.add_column(heading, overflow="fold", justify="right" if right else "left")
+    for finding in sorted(report.findings, key=lambda f: (_ORDER.index(f.state), f.table, f.column)):
+        place = f"{finding.table}.{finding.column}" if finding.column else finding.table
+        state = _STATES_ZH[finding.state] if lang == "zh" else finding.state
+        lines = ", ".join(map(str, finding.lines[:5])) + (" …" if len(finding.lines) > 5 else "")
+        origin = ": ".join(part for part in (finding.source, lines) if part)
+        meaning = finding.zh if lang == "zh" else finding.en
+        cells = (
+            place,
+            Text(state, _STYLES[finding.state]),
+            f"{finding.rows:,}",
+            finding.example,
+            origin,
+            meaning,
+        )
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
+    return table
+
+
+def _facts_table(facts: dict[str, Any], lang: _Lang) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column("fact", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    for name, value in _flat(_in_language(facts, lang)):
+        label = _FACTS_ZH.get(name, name) if lang == "zh" else name.replace("_", " ")
+        table.add_row(Text(label), Text(_shown(value)))
+    return table
+
+
+def _in_language(facts: dict[str, Any], lang: _Lang) -> dict[str, Any]:
+    """Facts without the texts of the other language; ``window_reason_zh`` becomes ``window_reason``."""
+    other = "_en" if lang == "zh" else "_zh"
+    return {
+        name.removesuffix(f"_{lang}"): _in_language(value, lang) if isinstance(value, dict) else value
+        for name, value in facts.items()
+        if not name.endswith(other) and name != other[1:]
+    }
+
+
+def _flat(facts: dict[str, Any], head: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in facts.items():
+        label = f"{head}.{name}" if head else name
+        pairs += _flat(value, label) if isinstance(value, dict) else [(label, value)]
+    return pairs
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    return str(value)
+
+
+def _verdict(report: DataReport, lang: _Lang) -> str:
+    errors, others = len(report.errors), len(report.findings) - len(report.errors)
+    if lang == "zh":
+        return f"{errors} 个错误:须先改正" if errors else f"没有错误,{others} 条提示;可以训练"
+    if errors:
+        return f"{errors} error(s) to put right before a run can start; {others} other finding(s)"
+    return f"no errors, {others} other finding(s): a run can start"
+
+
+def _write_quarantine(rows: Any, out: Path) -> int:
+    from dataclasses import asdict
+
+    import pandas as pd
+
+    from serving.lists import write_list
+
+    columns = ["source", "line", "column", "rule", "value"]
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
+    write_list(frame, out)
+    return len(frame)

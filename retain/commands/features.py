@@ -1,0 +1,79 @@
+"""``retain features``: the customer table of a day, or what its columns mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.console import Screen
+
+if TYPE_CHECKING:
+    from retain.config import Project
+
+__all__ = ["features"]
+
+
+def features(
+    path: ConfigOption = Path("retain.toml"),
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv or .xlsx.")
+    ] = None,
+    catalogue: Annotated[bool, typer.Option("--catalogue", help="Print what every column means.")] = False,
+    lang: LangOption = "en",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the customer table of a day.
+
+    With --catalogue: print every column with meaning, unit, window, formula and source.
+    """
+    screen = Screen(json=json, quiet=quiet)
+    if catalogue:
+        _print_catalogue(screen, lang)
+        return
+    from features.errors import ConfigError
+    from retain.config import load_config
+
+    if out is None:
+        raise ConfigError("--out FILE says where to write the customer table (.parquet, .csv or .xlsx)")
+    screen.result(*_write(screen, load_config(path), as_of, out))
+
+
+def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tuple[dict[str, Any], str]:
+    from features.load import load
+    from features.pipeline import customer_features
+    from retain.as_of import as_of_day
+    from serving.lists import check_list, write_list
+
+    check_list(out)
+    with screen.progress() as progress:
+        tables = load(project.config.data, base=project.base, progress=progress).tables
+        day = as_of_day(tables, project.config.run, as_of)
+        table = customer_features(tables, [day]).order_by("customer_id")
+        manifest = write_list(tables.con.to_pandas(table), out)
+    document = {"file": str(out), "as_of": day.isoformat(), "rows": manifest.rows, "sha256": manifest.sha256}
+    return document, f"{out}: {manifest.rows:,} customers as of {day.isoformat()}"
+
+
+def _print_catalogue(screen: Screen, lang: Literal["en", "zh"]) -> None:
+    from dataclasses import asdict
+
+    from rich import box
+    from rich.table import Table
+
+    from features.catalogue import catalogue
+
+    columns = catalogue()
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(columns)} columns")
+    for heading in ("column", "meaning", "unit", "window", "formula", "source"):
+        table.add_column(heading, overflow="fold")
+    for doc in columns:
+        meaning = doc.zh if lang == "zh" else doc.en
+        table.add_row(doc.name, meaning, doc.unit, doc.window, doc.formula, doc.source)
+    screen.result({"columns": [asdict(doc) for doc in columns]}, table)

@@ -1,0 +1,277 @@
+"""The work of ``retain init``: read heads, propose, try the proposal on the data, write ``retain.toml``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.contract import TABLES
+from features.errors import ConfigError, InputError
+from features.files import explained, new_file, rename, settle
+from retain.as_of import parse_day
+from retain.config import Project, parse_config
+from retain.console import Progress
+from retain.guess import Guess
+from retain.heads import Head
+from retain.imports import import_olist
+from retain.proposal import Proposal, propose
+from retain.sources import find_files, read_heads
+from retain.toml_text import TableText, Wishes, configuration_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from features.report import DataReport
+
+__all__ = ["Asked", "Done", "set_up"]
+
+_TRIED_BYTES = 500 * 2**20
+_MOST_UP = 2
+_SURE, _LIKELY = 0.8, 0.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of ``retain init``; empty texts and None mean: find it out."""
+
+    files: tuple[Path, ...]
+    path: Path
+    window_days: int | None = None
+    horizons: str = "30,90,180,365"
+    as_of: str = "auto"
+    out_dir: Path | None = None
+    timezone: str = ""
+    currency: str = ""
+    margin_rate: float = 0.3
+    date_format: str = "auto"
+    encoding: str = "auto"
+    mapping: tuple[str, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was written, what was guessed, and what trying it showed."""
+
+    path: Path
+    proposal: Proposal
+    wishes: Wishes
+    notes: tuple[str, ...]
+    report: DataReport | None
+
+    def document(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        tables = {
+            guess.table: {
+                "paths": [str(path) for path in guess.head.paths],
+                "columns": {
+                    m.column: {"source": m.source, "confidence": m.confidence, "why": m.why}
+                    for m in guess.matches
+                },
+            }
+            for guess in self.proposal.guesses
+        }
+        return {
+            "config": str(self.path),
+            "layout": self.proposal.business.layout,
+            "tables": tables,
+            "unused": [str(path) for path in self.proposal.unused],
+            "window_days": self.wishes.window_days,
+            "window_reason": self.wishes.window_reason,
+            "errors": [finding.en for finding in self.report.errors] if self.report else [],
+            "notes": list(self.notes),
+        }
+
+    def human(self) -> list[RenderableType]:
+        """Texts and tables for people."""
+        from rich import box
+        from rich.table import Table
+
+        items: list[RenderableType] = []
+        for guess in self.proposal.guesses:
+            files = ", ".join(path.name for path in guess.head.paths)
+            table = Table(box=box.SIMPLE_HEAD, title=f"{guess.table}: {files}", title_justify="left")
+            for heading in ("our name", "your column", "how sure", "because of"):
+                table.add_column(heading, overflow="fold")
+            for match in guess.matches:
+                table.add_row(match.column, match.source, _words(match.confidence), match.why)
+            items.append(table)
+        errors = [finding.en for finding in self.report.errors] if self.report else []
+        items += [f"! {note}" for note in self.notes]
+        items += [f"! to put right before training: {text}" for text in errors]
+        items.append(f"churn window: {self.wishes.window_days} days ({self.wishes.window_reason})")
+        items.append(f"wrote {self.path}; next: retain check, retain train, retain score --out list.csv")
+        return items
+
+
+def set_up(asked: Asked, progress: Progress | None = None) -> Done:
+    """Look at the files and write the configuration.
+
+    Raises
+    ------
+    ConfigError
+        The configuration exists already, an option is wrong, or no file can be the orders.
+    InputError
+        A file cannot be read without guessing.
+    PublishError
+        The configuration could not be written.
+    """
+    if asked.path.exists() and not asked.force:
+        raise ConfigError(
+            f"{asked.path} exists and is left as it is; --force overwrites it, -c FILE names another"
+        )
+    wishes = _wishes(asked)
+    mapping = _mapping(asked.mapping)
+    say = progress or (lambda stage, share: None)
+    say("looking at the files", 0.0)
+    home = asked.path.absolute().parent
+    imported = home / wishes.out_dir / "imported"
+    heads, notes = import_olist(_heads(asked), imported)
+    proposal = propose(heads, mapping)
+    wishes = _informed(wishes, asked, proposal)
+    notes = [*notes, *_notes(proposal, wishes, asked)]
+    tables = [_table_text(guess, home, asked) for guess in proposal.guesses]
+    report = None
+    if asked.window_days is None:
+        report = _tried(configuration_text(wishes, tables), asked.path, proposal, progress)
+        wishes = _with_window(wishes, report)
+    text = configuration_text(wishes, tables)
+    parse_config(text, name="the proposed configuration")
+    _publish(text, asked.path)
+    return Done(asked.path, proposal, wishes, tuple(notes), report)
+
+
+def _wishes(asked: Asked) -> Wishes:
+    if asked.as_of != "auto":
+        parse_day(asked.as_of)
+    try:
+        horizons = tuple(sorted({int(days) for days in asked.horizons.split(",")}))
+    except ValueError:
+        raise ConfigError(
+            f"--horizons {asked.horizons!r}: whole numbers of days, e.g. 30,90,180,365"
+        ) from None
+    out_dir = "retain-out"
+    if asked.out_dir is not None:
+        out_dir = _from(asked.path.absolute().parent, asked.out_dir)
+    return Wishes(
+        window_days=asked.window_days or Wishes.window_days,
+        window_reason="as --churn-window said" if asked.window_days else Wishes.window_reason,
+        horizons_days=horizons,
+        as_of=asked.as_of,
+        out_dir=out_dir,
+        margin_rate=asked.margin_rate,
+    )
+
+
+def _mapping(words: Sequence[str]) -> dict[str, dict[str, str]]:
+    """``["amount=TOTAL", "surveys.score=NPS"]`` by table; a name without table belongs to the orders."""
+    said: dict[str, dict[str, str]] = {}
+    for word in words:
+        name, equals, source = word.partition("=")
+        table, _, column = name.rpartition(".")
+        table = table or "orders"
+        if not equals or table not in TABLES or column not in TABLES[table].names:
+            known = ", ".join(TABLES[table].names) if table in TABLES else ", ".join(TABLES)
+            raise ConfigError(f"--map {word!r}: write [TABLE.]NAME=COLUMN; known names: {known}")
+        said.setdefault(table, {})[column] = source
+    return said
+
+
+def _heads(asked: Asked) -> list[Head]:
+    try:
+        return read_heads(asked.files, encoding=asked.encoding, date_format=asked.date_format)
+    except InputError as error:
+        if "set encoding" in str(error):
+            raise InputError(f"{error}; here: --encoding NAME") from None
+        raise
+
+
+def _informed(wishes: Wishes, asked: Asked, proposal: Proposal) -> Wishes:
+    """The wishes with what the files tell, where the user said nothing."""
+    return replace(
+        wishes,
+        currency=asked.currency or proposal.business.currency,
+        timezone=asked.timezone or proposal.business.timezone or Wishes.timezone,
+        decimal_comma=proposal.decimal_comma,
+    )
+
+
+def _notes(proposal: Proposal, wishes: Wishes, asked: Asked) -> list[str]:
+    business = proposal.business
+    notes = [f"recognised: {business.layout} ({business.about})"] if business.layout else []
+    if not asked.timezone:
+        notes.append(f"business zone taken to be {wishes.timezone}; --timezone says otherwise")
+    if not wishes.currency:
+        notes.append("no currency found; --currency sets it")
+    elif not asked.currency:
+        notes.append(f"currency taken to be {wishes.currency}; --currency says otherwise")
+    if proposal.decimal_comma:
+        notes.append("numbers have a decimal comma")
+    notes += [f"{path.name} fits no table and is not used" for path in proposal.unused]
+    for guess in proposal.guesses:
+        unsure = [f"{m.source} as {m.column}" for m in guess.matches if m.confidence < _LIKELY]
+        notes += [f"{guess.table}: please look at {', '.join(unsure)}"] if unsure else []
+    return notes
+
+
+def _words(confidence: float) -> str:
+    word = "sure" if confidence >= _SURE else "likely" if confidence >= _LIKELY else "a guess"
+    return f"{word} ({confidence:.0%})"
+
+
+def _table_text(guess: Guess, home: Path, asked: Asked) -> TableText:
+    delimiter = "auto" if guess.head.delimiter == "," else guess.head.delimiter
+    reading = {"encoding": asked.encoding, "delimiter": delimiter, "date_format": asked.date_format}
+    times = [guess.head.looks[m.source].format for m in guess.matches if _is_time(guess.table, m.column)]
+    numbered = next((name for name in times if name), "")
+    if numbered and asked.date_format == "auto":
+        reading["date_format"] = numbered
+    return TableText(
+        table=guess.table,
+        paths=tuple(_from(home, path) for path in guess.head.paths),
+        columns=guess.columns,
+        comments={m.column: _words(m.confidence) for m in guess.matches if m.confidence < _SURE},
+        unused=tuple(name for name in guess.head.columns if name not in guess.columns.values()),
+        reading={key: value for key, value in reading.items() if value != "auto"},
+    )
+
+
+def _is_time(table: str, column: str) -> bool:
+    return TABLES[table].column(column).kind == "time"
+
+
+def _from(home: Path, path: Path) -> str:
+    """`path` as seen from `home`, absolute when it lies too far away to move along."""
+    absolute = path.absolute()
+    relative = Path(os.path.relpath(absolute, home))
+    far = relative.parts[: _MOST_UP + 1].count("..") > _MOST_UP
+    return str(absolute if far else relative)
+
+
+def _tried(text: str, path: Path, proposal: Proposal, progress: Progress | None) -> DataReport | None:
+    """The data report of the proposed configuration; None for data too large to read twice."""
+    from features.load import load
+
+    size = sum(file.stat().st_size for guess in proposal.guesses for file in find_files(guess.head.paths))
+    if size > _TRIED_BYTES:
+        return None
+    project = Project(parse_config(text, name="the proposed configuration"), path.absolute())
+    return load(project.config.data, base=project.base, progress=progress, strict=False).report
+
+
+def _with_window(wishes: Wishes, report: DataReport | None) -> Wishes:
+    days = report.facts.get("suggested_window_days") if report is not None else None
+    if report is None or not days:
+        return wishes
+    return replace(wishes, window_days=int(days), window_reason=str(report.facts.get("window_reason_en", "")))
+
+
+def _publish(text: str, path: Path) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with explained(path, part):
+        new_file(part).write_text(text, encoding="utf-8")
+        settle(part)
+        rename(part, path)

@@ -1,0 +1,159 @@
+"""Growing the heads of a bundle from a panel: anchors, levels, trees.
+
+In the order of what it brings: a panel of past snapshots; slow, small, regularised trees; the season of a
+year ago; a closed-form anchor that the trees start from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.pipeline import FEATURES
+from training.head_kind import HeadKind
+from training.levels import level_curve, realised_errors
+from training.models.anchor import Anchor
+from training.models.head import Head
+from training.models.trees import Trees
+from training.panel import Panel
+from training.settings import TrainingSettings
+
+__all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "shortfall"]
+
+Floats = npt.NDArray[np.float64]
+MIN_ROWS = 400
+MIN_EVENTS = 50
+_MAX_ROUNDS = 500
+_PLAIN_ROUNDS = 120
+_PATIENCE = 25
+
+
+def anchored(panel: Panel) -> Panel:
+    """The panel with closed-form columns, every snapshot fitted on its own history only."""
+    parts = []
+    for day in panel.days:
+        rows = panel.at(day)
+        parts.append(rows.join(Anchor.fit(rows).columns(rows, panel.horizons_days)))
+    return replace(panel, frame=pd.concat(parts, ignore_index=True))
+
+
+def shortfall(panel: Panel, kind: HeadKind) -> str:
+    """Why the panel cannot teach a head, in words; empty when it can."""
+    rows = panel.labelled(kind.horizon_days, by=panel.as_of)
+    if len(rows) < MIN_ROWS:
+        return f"{len(rows)} labelled rows of at least {MIN_ROWS}"
+    happened = int((kind.target(rows) > 0).sum())
+    least = min(happened, len(rows) - happened) if kind.name == "churn" else happened
+    return f"{least} of at least {MIN_EVENTS} customers of the rarer outcome" if least < MIN_EVENTS else ""
+
+
+def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head | None:
+    """Fits one head on every snapshot whose horizon had passed by ``panel.as_of``.
+
+    Parameters
+    ----------
+    panel : Panel
+        From `anchored`.
+    kind : HeadKind
+        What to predict.
+    settings : TrainingSettings
+        Seed and threads.
+
+    Returns
+    -------
+    Head or None
+        None when `shortfall` says that there is too little to learn from; the closed form then speaks alone.
+    """
+    if shortfall(panel, kind):
+        return None
+    rows = panel.labelled(kind.horizon_days, by=panel.as_of)
+    errors = realised_errors(rows, kind)
+    level = level_curve(errors, panel, kind.horizon_days)
+    own = np.array([errors[day.date()] for day in pd.DatetimeIndex(rows["as_of"])])
+    trees = _Task(rows, kind, settings, kind.closed_form(rows) + own).grow()
+    closed = kind.closed_form(panel.at(panel.as_of))
+    return Head(trees, level, anchor_mean=float(closed.mean()))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One head's rows, ready to grow trees on."""
+
+    rows: pd.DataFrame
+    kind: HeadKind
+    settings: TrainingSettings
+    start: Floats
+
+    @property
+    def columns(self) -> list[str]:
+        """Features with something to say, and the closed form's for this horizon."""
+        h = self.kind.horizon_days
+        own = ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for k in ("no_order", "orders", "value")))
+        return [name for name in (*FEATURES, *own) if self.rows[name].notna().any()]
+
+    def grow(self) -> Trees:
+        """Trees on all rows, as many as served the latest snapshot best with the horizon between."""
+        train, late = self._split()
+        if train is None or late is None:
+            rounds = _PLAIN_ROUNDS
+        else:
+            rounds = max(10, self._train(train, _MAX_ROUNDS, late).best_iteration)
+        whole = np.ones(len(self.rows), dtype=bool)
+        return Trees(self._train(whole, rounds).model_to_string())
+
+    def _split(self) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None]:
+        days = pd.DatetimeIndex(self.rows["as_of"])
+        train = np.asarray(days <= days.max() - timedelta(days=self.kind.horizon_days))
+        if train.sum() < MIN_ROWS or np.unique(self.kind.target(self.rows[train])).size < 2:
+            return None, None
+        return train, np.asarray(days == days.max())
+
+    def _train(
+        self,
+        which: npt.NDArray[np.bool_],
+        rounds: int,
+        valid: npt.NDArray[np.bool_] | None = None,
+    ) -> Any:
+        import lightgbm as lgb
+
+        data = self._data(which)
+        stopping = [] if valid is None else [lgb.early_stopping(_PATIENCE, verbose=False)]
+        checks = [] if valid is None else [self._data(valid, data)]
+        return lgb.train(self._params(int(which.sum())), data, rounds, valid_sets=checks, callbacks=stopping)
+
+    def _data(self, which: npt.NDArray[np.bool_], reference: Any = None) -> Any:
+        import lightgbm as lgb
+
+        rows = self.rows[which]
+        matrix = np.ascontiguousarray(rows[self.columns].to_numpy(np.float64))
+        return lgb.Dataset(
+            matrix,
+            self.kind.target(rows),
+            init_score=self.start[which],
+            feature_name=self.columns,
+            reference=reference,
+            params={"verbosity": -1},
+        )
+
+    def _params(self, size: int) -> dict[str, Any]:
+        return {
+            **self.kind.loss,
+            "learning_rate": 0.05,
+            "num_leaves": 15,
+            "min_data_in_leaf": int(np.clip(size // 50, 20, 60)),
+            "feature_fraction": 0.4,
+            "bagging_fraction": 0.7,
+            "bagging_freq": 1,
+            "lambda_l2": 10.0,
+            "max_bin": 127,
+            "seed": self.settings.seed % 2**31,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": self.settings.num_threads,
+            "verbosity": -1,
+        }

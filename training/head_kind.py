@@ -1,0 +1,60 @@
+"""What a head predicts: the loss LightGBM uses, and the columns of its target and its closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from training.models.head import logit
+
+__all__ = ["HeadKind"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """A kind of head for one horizon.
+
+    Parameters
+    ----------
+    name : {"churn", "orders", "value"}
+        No order, number of orders, or spend less returns within the horizon.
+    horizon_days : int
+        Horizon, days.
+
+    Examples
+    --------
+    >>> HeadKind("value", 90).loss["objective"]
+    'tweedie'
+    """
+
+    name: str
+    horizon_days: int
+
+    @property
+    def loss(self) -> dict[str, Any]:
+        """LightGBM's objective. Value is compound Poisson-gamma, so that zeros and sums are one model."""
+        losses: dict[str, dict[str, Any]] = {
+            "churn": {"objective": "binary", "metric": "binary_logloss"},
+            "orders": {"objective": "poisson", "metric": "poisson"},
+            "value": {"objective": "tweedie", "tweedie_variance_power": 1.5, "metric": "tweedie"},
+        }
+        return losses[self.name]
+
+    def target(self, rows: pd.DataFrame) -> Floats:
+        """What came, from the panel's label columns; net returns count as nothing bought."""
+        h = self.horizon_days
+        if self.name == "churn":
+            return (rows[f"orders_ahead_{h}"].to_numpy(np.float64) == 0).astype(np.float64)
+        return np.maximum(rows[f"{self.name}_ahead_{h}"].to_numpy(np.float64), 0.0)
+
+    def closed_form(self, rows: pd.DataFrame) -> Floats:
+        """The anchor on the head's scale: log-odds or log."""
+        if self.name == "churn":
+            return logit(rows[f"btyd_no_order_{self.horizon_days}"].to_numpy(np.float64))
+        return np.log(rows[f"btyd_{self.name}_{self.horizon_days}"].to_numpy(np.float64))

@@ -1,0 +1,249 @@
+"""The model bundle: everything a prediction needs, as text with hashes, in one folder.
+
+``model.json`` (parameters, level curves, reference figures), one LightGBM text per set of trees,
+``golden.json`` (made-up feature rows with the predictions they must give), ``card.json`` (how it was trained
+and judged) and ``manifest.json`` with the SHA-256 of each. The version is the hash of the manifest: same
+data, settings and seed give the same version. Nothing in it can run code, and no customer is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import ModelError
+from features.pipeline import FEATURES
+from features.publish import publish_dir, sha256_file
+from training.models.anchor import Anchor
+from training.models.curve import ValueCurve
+from training.models.head import Head, logit, sigmoid
+
+__all__ = ["Bundle", "champion_path", "schema_hash"]
+
+Floats = npt.NDArray[np.float64]
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+
+
+def schema_hash() -> str:
+    """Hash of the feature columns this code makes, in order."""
+    return hashlib.sha256("\n".join(FEATURES).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model, ready to predict.
+
+    Parameters
+    ----------
+    evidence : {"rule", "btyd", "ml"}
+        What the predictions rest on: fixed rules with priors, closed forms fitted to this shop, or learned
+        trees.
+    trained_as_of : date
+        Nothing known at or after this day was used.
+    window_days : int
+        Churn window.
+    anchor : Anchor
+        Closed-form expectation.
+    churn : Head
+        Log-odds of no order within the window.
+    curve : ValueCurve
+        Expected orders and value by horizon, and the lifetime tail.
+    reference : dict
+        Frozen population figures: ``churn_grid`` (101 quantiles of churn probability), and whatever the
+        strategies froze at training.
+    card : dict
+        How it was trained and judged.
+    """
+
+    evidence: str
+    trained_as_of: date
+    window_days: int
+    anchor: Anchor
+    churn: Head
+    curve: ValueCurve
+    reference: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+    golden: dict[str, Any] = field(default_factory=dict)
+    version: str = "unsaved"
+
+    def predict(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Predictions for customers described by `features` on `as_of`.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame
+            One row per customer with all columns of `features.pipeline.FEATURES`.
+        as_of : date
+            The day the features describe.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Same index: ``churn_probability`` and ``churn_percentile`` (share of the reference customers with
+            a lower probability, 0 to 100), ``expected_orders_{h}d``, ``expected_value_{h}d`` (spend less
+            returns, currency), ``clv`` (discounted margin over the remaining lifetime), ``expected_next_order_days``
+            (median wait, missing beyond the longest horizon), ``evidence``.
+        """
+        rows = self._with_anchor(features)
+        probability = sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
+        found = pd.DataFrame({"churn_probability": probability}, index=features.index)
+        grid = np.asarray(self.reference.get("churn_grid", np.linspace(0.0, 1.0, 101)), dtype=np.float64)
+        found["churn_percentile"] = np.minimum(np.searchsorted(grid, probability, side="left"), 100).astype(
+            float
+        )
+        found = found.join(self.curve.predict(self.anchor, rows, as_of))
+        found["evidence"] = self.evidence
+        return found
+
+    def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
+        rows = self._with_anchor(features)
+        return self.churn.contributions(self._churn_anchor(rows), rows, as_of)
+
+    def save(self, folder: Path) -> Bundle:
+        """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""
+        files = self._files()
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
+        manifest = _json({"format": _FORMAT, "schema": schema_hash(), "files": hashes})
+        version = hashlib.sha256(manifest.encode()).hexdigest()[:12]
+
+        def write(target: Path) -> None:
+            for name, text in {**files, _MANIFEST: manifest}.items():
+                (target / name).write_text(text, encoding="utf-8")
+
+        publish_dir(folder / version, write)
+        return replace(self, version=version)
+
+    @classmethod
+    def load(cls, path: Path) -> Bundle:
+        """Reads a bundle after checking every hash and the feature schema.
+
+        Raises
+        ------
+        ModelError
+            When a file is missing or changed, or the bundle was made by other feature code.
+        """
+        manifest, files = _checked_files(path)
+        if manifest.get("schema") != schema_hash():
+            raise ModelError(
+                f"bundle {path.name}: made for other feature columns than this code's; run `retain train`"
+            )
+        values = json.loads(files["model.json"])
+        version = hashlib.sha256(_json(manifest).encode()).hexdigest()[:12]
+        return cls(
+            evidence=values["evidence"],
+            trained_as_of=date.fromisoformat(values["trained_as_of"]),
+            window_days=int(values["window_days"]),
+            anchor=Anchor.from_json(values["anchor"]),
+            churn=Head.from_json("churn", values["churn"], files),
+            curve=ValueCurve.from_json(values["curve"], files),
+            reference=values["reference"],
+            card=json.loads(files["card.json"]),
+            golden=json.loads(files["golden.json"]),
+            version=version,
+        )
+
+    def check_golden(self) -> None:
+        """Predicts the golden rows and compares them with what was written at training.
+
+        Raises
+        ------
+        ModelError
+            When a prediction differs by more than 1e-9 relative.
+        """
+        rows = pd.DataFrame(self.golden["rows"], columns=self.golden["columns"], dtype=np.float64)
+        found = self.predict(rows, self.trained_as_of)
+        for name, expected in self.golden["expected"].items():
+            wanted = np.array(expected, dtype=np.float64)
+            if not np.allclose(
+                found[name].to_numpy(np.float64), wanted, rtol=1e-9, atol=1e-12, equal_nan=True
+            ):
+                raise ModelError(
+                    f"bundle {self.version}: golden predictions of {name} differ; the libraries of this "
+                    "machine do not reproduce the model: retrain it here"
+                )
+
+    def with_golden(self, rows: pd.DataFrame) -> Bundle:
+        """The bundle with golden rows (made up, never customers) and the predictions they give now."""
+        found = self.predict(rows, self.trained_as_of).drop(columns="evidence")
+        golden = {
+            "columns": list(rows.columns),
+            "rows": _plain(rows),
+            "expected": {name: _plain(found[[name]], flat=True) for name in found.columns},
+        }
+        return replace(self, golden=golden)
+
+    def _with_anchor(self, features: pd.DataFrame) -> pd.DataFrame:
+        horizons = tuple(sorted({self.window_days, *self.curve.horizons_days}))
+        return features.join(self.anchor.columns(features, horizons))
+
+    def _churn_anchor(self, rows: pd.DataFrame) -> Floats:
+        return logit(rows[f"btyd_no_order_{self.window_days}"].to_numpy(np.float64))
+
+    def _files(self) -> dict[str, str]:
+        churn, churn_files = self.churn.to_json("churn")
+        curve, curve_files = self.curve.to_json()
+        values = {
+            "evidence": self.evidence,
+            "trained_as_of": self.trained_as_of.isoformat(),
+            "window_days": self.window_days,
+            "anchor": self.anchor.to_json(),
+            "churn": churn,
+            "curve": curve,
+            "reference": self.reference,
+        }
+        texts = {
+            "model.json": _json(values),
+            "card.json": _json(self.card),
+            "golden.json": _json(self.golden),
+        }
+        return {**texts, **churn_files, **curve_files}
+
+
+def champion_path(models_dir: Path) -> Path:
+    """Folder of the bundle that the pointer file ``champion`` names.
+
+    Raises
+    ------
+    ModelError
+        When no model has been trained yet.
+    """
+    pointer = models_dir / "champion"
+    if not pointer.is_file():
+        raise ModelError("no model yet: run `retain train` first")
+    return models_dir / pointer.read_text(encoding="utf-8").strip()
+
+
+def _checked_files(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        names = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"bundle {path.name}: {_MANIFEST} is missing or damaged; train or pull it again"
+        ) from error
+    for name, wanted in names.items():
+        file = path / name
+        if "/" in name or not file.is_file() or sha256_file(file) != wanted:
+            raise ModelError(f"bundle {path.name}: {name} is missing or changed; train or pull it again")
+    return manifest, {name: (path / name).read_text(encoding="utf-8") for name in names}
+
+
+def _json(values: Any) -> str:
+    return (
+        json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    )
+
+
+def _plain(frame: pd.DataFrame, *, flat: bool = False) -> list[Any]:
+    rows = [[None if np.isnan(v) else float(v) for v in row] for row in frame.to_numpy(np.float64)]
+    return [row[0] for row in rows] if flat else rows

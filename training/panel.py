@@ -1,0 +1,140 @@
+"""The panel: what was known about every customer on past cut-off days, beside what came after.
+
+Cut-offs lie `STEP_DAYS` apart and go back from ``as_of``; a snapshot teaches horizon h only when the whole
+horizon had passed by the day the model is fitted. Customers are sampled (by a hash of their id) when the
+panel would grow beyond `MAX_ROWS`; scoring is never sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from features.errors import NotEnoughData
+from features.labels import labels
+from features.pipeline import customer_features
+from features.tables import Tables
+
+__all__ = ["MAX_ROWS", "STEP_DAYS", "Panel", "build_panel", "cut_offs", "fetch", "sample"]
+
+STEP_DAYS = 30
+MAX_SNAPSHOTS = 36
+MIN_HISTORY_DAYS = 45
+MAX_ROWS = 400_000
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Snapshots of features with their labels.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Sorted by ``as_of, customer_id``: the keys, all features (float64), ``orders_ahead_{h}`` and
+        ``value_ahead_{h}`` for each horizon h. Labels are only valid through `labelled`.
+    as_of : date
+        The day the panel was built for: nothing at or after it is inside.
+    horizons_days : tuple of int
+        Horizons with labels.
+    sampled : float
+        Share of customers in the panel, in (0, 1].
+    """
+
+    frame: pd.DataFrame
+    as_of: date
+    horizons_days: tuple[int, ...]
+    sampled: float = 1.0
+
+    def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
+        """Rows whose horizon had passed by the day `by`: as_of + horizon_days ≤ by."""
+        last = pd.Timestamp(by - timedelta(days=horizon_days))
+        return self.frame[self.frame["as_of"] <= last]
+
+    def at(self, day: date) -> pd.DataFrame:
+        """The snapshot of one cut-off day."""
+        return self.frame[self.frame["as_of"] == pd.Timestamp(day)]
+
+    @property
+    def first_day(self) -> date:
+        """Day of the first order in the panel."""
+        tenure = self.frame["tenure_days"].to_numpy(np.int64)
+        return (self.frame["as_of"] - pd.to_timedelta(tenure, unit="D")).min().date()
+
+    @property
+    def days(self) -> list[date]:
+        """Cut-off days, rising."""
+        return [d.date() for d in pd.DatetimeIndex(self.frame["as_of"].unique()).sort_values()]
+
+    def before(self, day: date) -> Panel:
+        """The panel as it could have been built on `day`."""
+        return replace(self, frame=self.frame[self.frame["as_of"] <= pd.Timestamp(day)], as_of=day)
+
+
+def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[date]:
+    """Cut-off days from `as_of` back to `MIN_HISTORY_DAYS` after the first order, rising, `as_of` included.
+
+    Examples
+    --------
+    >>> [d.isoformat() for d in cut_offs(date(2026, 1, 1), date(2026, 4, 1))]
+    ['2026-03-02', '2026-04-01']
+    """
+    oldest = first + timedelta(days=MIN_HISTORY_DAYS)
+    days = [as_of - timedelta(days=step_days * k) for k in range(MAX_SNAPSHOTS)]
+    return sorted(d for d in days if d >= oldest or d == as_of)
+
+
+def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Panel:
+    """Features and labels at every cut-off from one pass over the orders.
+
+    Raises
+    ------
+    NotEnoughData
+        When no order lies before `as_of`.
+    """
+    first, customers = _extent(tables, as_of)
+    days = cut_offs(first, as_of)
+    share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
+    chosen = tables if share == 1.0 else sample(tables, share)
+    horizons = tuple(sorted(set(horizons_days)))
+    rows = fetch(customer_features(chosen, days), chosen)
+    ahead = fetch(labels(chosen, days, horizons), chosen)
+    names = {f"{kind}_{h}d": f"{kind}_ahead_{h}" for h in horizons for kind in ("orders", "value")}
+    frame = rows.merge(ahead.rename(columns=names), on=["as_of", "customer_id"], validate="one_to_one")
+    return Panel(frame, as_of, horizons, share)
+
+
+def fetch(table: object, tables: Tables) -> pd.DataFrame:
+    """Runs a keyed expression and returns it sorted by key, numbers as float64, ids as text."""
+    frame = tables.con.to_pyarrow(table).to_pandas()
+    frame["as_of"] = pd.to_datetime(frame["as_of"])
+    numbers = [c for c in frame.columns if c not in ("as_of", "customer_id")]
+    frame[numbers] = frame[numbers].astype(np.float64)
+    return frame.sort_values(["as_of", "customer_id"], ignore_index=True)
+
+
+def sample(tables: Tables, share: float) -> Tables:
+    """The same tables with about `share` of the customers, chosen by a hash of the id."""
+    buckets = 10_000
+    kept = max(1, int(share * buckets))
+    chosen = {
+        name: table.filter(table.customer_id.hash().abs() % buckets < kept)
+        for name in tables.present
+        if (table := getattr(tables, name)) is not None
+    }
+    return replace(tables, **chosen)
+
+
+def _extent(tables: Tables, as_of: date) -> tuple[date, int]:
+    known = tables.orders.filter(tables.orders.known_day < as_of)
+    found = tables.con.to_pyarrow(
+        known.aggregate(first=known.day.min(), customers=known.customer_id.nunique())
+    ).to_pylist()[0]
+    if found["first"] is None:
+        raise NotEnoughData(
+            f"orders: no order before {as_of.isoformat()}; choose a later --as-of or check the time column"
+        )
+    return found["first"], int(found["customers"])

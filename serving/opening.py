@@ -29,12 +29,14 @@ def open_live(settings: LiveSettings) -> Live:
     ModelError
         The bundle is missing, damaged, or does not give the predictions it gave at training.
     """
-    from serving.scorer import Scorer
-    from serving.store import Store
     from training.models.bundle import Bundle
 
     bundle = Bundle.load(settings.bundle)
     bundle.check_golden()
+    # After the bundle: most of what can be wrong is wrong there, and this import takes a second.
+    from serving.scorer import Scorer
+    from serving.store import Store
+
     scorer = Scorer(bundle, settings.strategies)
     return Live(scorer, Store(settings.store_url), settings, version=bundle.version)
 
@@ -52,10 +54,11 @@ def read_settings(path: Path) -> LiveSettings:
     except OSError as error:
         raise ConfigError(f"service settings {path}: {error.strerror}; `retain serve` writes them") from None
     except ValidationError as error:
-        names = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-        raise ConfigError(
-            f"service settings {path} do not fit ({names}); `retain serve` writes them"
-        ) from None
+        names = [
+            ".".join(map(str, fault["loc"])) or "not JSON" for fault in error.errors(include_input=False)
+        ]
+        text = f"service settings {path} do not fit ({', '.join(names)}); `retain serve` writes them"
+        raise ConfigError(text) from None
 
 
 def check(path: str) -> int:

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from features.errors import ConfigError, InputError
+from features.errors import ConfigError, InputError, RetainError
 from serving.docs_page import openapi, page
 from serving.guard import Guard, Page, State
 from serving.keys import Keys, load_keys
@@ -27,20 +28,31 @@ from serving.live import Live, LiveSettings
 from serving.opening import open_live, read_settings
 from serving.refusal import Refusal, incident
 from serving.schemas import ModelInfo, ScoreRequest, ScoreResponse
-from serving.wire import App, Receive, Scope, Send
+from serving.wire import App, Receive, Scope, Send, refuse
 
 with warnings.catch_warnings():
-    # A library of BentoML's announces a change of its own, about which nothing can be done here.
+    # Libraries of BentoML's announce changes of their own, about which nothing can be done here.
     warnings.simplefilter("ignore", DeprecationWarning)
     import bentoml
 
-    _api, _service = bentoml.api, bentoml.service
+    _service = bentoml.service
 
 __all__ = ["SETTINGS_VARIABLE", "RetainService", "application", "current_info", "guarded", "service_settings"]
 
 SETTINGS_VARIABLE = "RETAIN_SERVICE"
 _SECONDS = 5
 _THREADS = 2
+
+
+def _api(path: str, answer: type[BaseModel]) -> Callable[[Callable[..., Any]], Any]:
+    """The decorator of a route, without the announcements of BentoML's libraries."""
+
+    def decorate(method: Callable[..., Any]) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return bentoml.api(route=path, output_spec=answer)(method)
+
+    return decorate
 
 
 @_service(
@@ -61,7 +73,7 @@ class RetainService:
         self.live: Live = open_live(service_settings())
         self.live.warm()
 
-    @_api(route="/v1/score", output_spec=ScoreResponse)
+    @_api("/v1/score", ScoreResponse)
     def score(self, request: ScoreRequest, /) -> ScoreResponse | Response:
         """Score customers."""
         try:
@@ -145,8 +157,13 @@ class _InnerGuard:
         self.guard: Guard | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.guard is None:
-            self.guard = guarded(self.app, service_settings())
+        try:
+            self.guard = self.guard or guarded(self.app, service_settings())
+        except RetainError as error:
+            if scope["type"] != "http":
+                raise
+            await refuse(send, Refusal(503, "not_ready", str(error)))
+            return
         await self.guard(scope, receive, send)
 
 

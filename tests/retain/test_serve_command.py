@@ -1,0 +1,68 @@
+"""``retain serve``: the configuration becomes the settings of the serving process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from features.errors import ModelError, UnsafeError
+from retain.commands.serve import _announce, _settings, serve
+from retain.config import Project, parse_config
+from retain.console import Screen
+from serving.live import LiveSettings
+
+TOML = """
+[data]
+timezone = "Asia/Shanghai"
+currency = "CNY"
+[serving]
+port = 4000
+keys_file = "keys.txt"
+max_rows = 7
+[strategies]
+high_value_share = 0.1
+"""
+
+
+def project(folder: Path, toml: str = TOML) -> Project:
+    models = folder / "retain-out" / "models"
+    models.mkdir(parents=True)
+    (models / "champion").write_text("0123456789ab\n")
+    return Project(parse_config(toml), folder / "retain.toml")
+
+
+def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
+    settings = _settings(project(tmp_path), None, None)
+    assert settings.bundle == tmp_path / "retain-out/models/0123456789ab"
+    assert settings.store_url == f"sqlite:///{tmp_path / 'retain-out/retain.db'}"
+    assert (settings.timezone, settings.currency) == ("Asia/Shanghai", "CNY")
+    assert settings.serving.keys_file == tmp_path / "keys.txt"
+    assert (settings.serving.port, settings.serving.max_rows) == (4000, 7)
+    assert settings.strategies.high_value_share == 0.1
+
+
+def test_options_win_over_the_file_and_port_0_is_a_port(tmp_path: Path) -> None:
+    settings = _settings(project(tmp_path), "::1", 0)
+    assert (settings.serving.host, settings.serving.port) == ("::1", 0)
+
+
+def test_without_a_champion_the_message_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="retain train"):
+        _settings(Project(parse_config(TOML), tmp_path / "retain.toml"), None, None)
+
+
+def test_an_open_address_without_keys_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    shop = project(tmp_path, "")
+    shop.path.write_text("")
+    with pytest.raises(UnsafeError, match=r"host 0\.0\.0\.0 can be reached"):
+        serve(shop.path, host="0.0.0.0", quiet=True)
+    assert not (shop.out_dir / "service.json").exists()
+
+
+def test_the_address_is_printed_once_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = LiveSettings(bundle=tmp_path / "abc", store_url="sqlite://")
+    _announce(Screen(json=True), settings, "http://127.0.0.1:4000")
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"address": "http://127.0.0.1:4000", "model_version": "abc", "keys": False}

@@ -84,18 +84,19 @@ class Screen:
             _console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self) -> Iterator[Progress | None]:
+    def progress(self, doing: str = "") -> Iterator[Progress | None]:
         """Give a callback ``(stage, share between 0 and 1)``; a bar appears once two seconds have passed.
 
-        On a stream that is no terminal a line is printed when a stage lasts, so that logs stay short.
+        `doing` stands before every stage. On a stream that is no terminal a line is printed when a stage
+        lasts, so that logs stay short.
         """
         if self.quiet:
             yield None
         elif sys.stderr.isatty():
-            with _bar() as report:
+            with _bar(doing) as report:
                 yield report
         else:
-            yield _lines(self)
+            yield _lines(self, doing)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -124,7 +125,7 @@ def _console(*, stderr: bool) -> Console:
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def _bar(doing: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -137,7 +138,7 @@ def _bar() -> Iterator[Progress]:
     timer.start()
 
     def report(stage: str, share: float) -> None:
-        bar.update(task, description=stage, completed=min(max(share, 0.0), 1.0))
+        bar.update(task, description=doing + stage, completed=min(max(share, 0.0), 1.0))
 
     try:
         yield report
@@ -148,14 +149,14 @@ def _bar() -> Iterator[Progress]:
             bar.stop()
 
 
-def _lines(screen: Screen) -> Progress:
+def _lines(screen: Screen, doing: str) -> Progress:
     told = _Told(at=time.monotonic())
 
     def report(stage: str, share: float) -> None:
         now = time.monotonic()
         if stage != told.stage and now - told.at >= _PATIENCE_SECONDS:
             told.stage, told.at = stage, now
-            screen.note(f"{stage} ({share:.0%})")
+            screen.note(f"{doing}{stage} ({share:.0%})")
 
     return report
 

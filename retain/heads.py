@@ -13,6 +13,8 @@ from features.parse_time import parse_time
 
 __all__ = ["Head", "Look", "look_at", "time_format"]
 
+# So many values show what the others are like.
+_SAMPLE = 200
 _POINT = NumberStyle()
 _COMMA = NumberStyle(decimal=",", thousands=".")
 _WHOLE = re.compile(r"-?\d+(\.0+)?", re.ASCII)
@@ -58,13 +60,16 @@ class Head:
         As the user gave it, or ``"auto"``.
     delimiter : str
         What separates the fields of a text, ``"whitespace"`` when there is no header either.
+    sheet : str
+        The sheet of a workbook that has several.
     """
 
     paths: tuple[Path, ...]
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     date_format: str = "auto"
-    delimiter: str = "auto"
+    delimiter: str = ""
+    sheet: str = ""
 
     @cached_property
     def looks(self) -> dict[str, Look]:
@@ -92,19 +97,21 @@ def look_at(values: Sequence[str], date_format: str = "auto") -> Look:
     there = [value for value in map(str.strip, values) if value]
     if not there:
         return Look()
-    count, distinct = len(there), len(set(there))
-    points = [parse_number(value, _POINT).value is not None for value in there]
-    commas = [parse_number(value, _COMMA).value is not None for value in there]
+    sample = there[:: max(1, len(there) // _SAMPLE)]
+    points = [parse_number(value, _POINT).value is not None for value in sample]
+    commas = [parse_number(value, _COMMA).value is not None for value in sample]
     formats = ("dmy", "mdy") if date_format == "auto" else (date_format,)
+    dates = max(sum(parse_time(v, "UTC", f).value is not None for v in sample) for f in formats)
+    distinct = len(set(there))
     return Look(
-        dates=max(sum(parse_time(v, "UTC", f).value is not None for v in there) for f in formats) / count,
-        numbers=max(sum(points), sum(commas)) / count,
-        commas=sum(c and not p for p, c in zip(points, commas, strict=True)) / count,
-        whole=sum(bool(_WHOLE.fullmatch(v)) for v in there) / count,
-        filled=count / len(values),
+        dates=dates / len(sample),
+        numbers=max(sum(points), sum(commas)) / len(sample),
+        commas=sum(c and not p for p, c in zip(points, commas, strict=True)) / len(sample),
+        whole=sum(bool(_WHOLE.fullmatch(v)) for v in sample) / len(sample),
+        filled=len(there) / len(values),
         distinct=distinct,
-        repeats=count / distinct,
-        format=time_format(there),
+        repeats=len(there) / distinct,
+        format=time_format(sample),
     )
 
 

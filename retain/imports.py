@@ -1,24 +1,26 @@
 """Known files that need more than a mapping: read once, written as an orders table that `load` understands.
 
-Olist spreads an order over three files and gives a customer a new id with every order. ``retain init`` joins
-them, writes the result below the output folder and says so.
+Olist spreads an order over three files and gives a customer a new id with every order; a workbook may spread
+its orders over several sheets. ``retain init`` writes the result below the output folder and says so.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import InputError
 from retain.heads import Head
-from retain.sources import read_head
+from retain.sources import alike_sheets, read_head, sheet_rows
 from retain.synonyms import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["import_olist", "olist_part", "read_olist"]
+__all__ = ["import_olist", "import_workbooks", "olist_part", "read_olist"]
 
 _OLIST_COLUMNS: dict[str, tuple[str, ...]] = {
     "olist_orders_dataset": ("order_id", "customer_id", "order_status", "order_purchase_timestamp"),
@@ -49,6 +51,54 @@ def import_olist(heads: Sequence[Head], folder: Path) -> tuple[list[Head], list[
     note = f"Olist's files are joined: {rows:,} lines of delivered or open orders written to {target}"
     others = [head for head in heads if not olist_part(head.columns)]
     return [read_head(target), *others], [note]
+
+
+def import_workbooks(heads: Sequence[Head], folder: Path) -> tuple[list[Head], list[str]]:
+    """Put the sheets of a workbook that have the same columns into one CSV file in `folder`.
+
+    Rows of a later sheet that stand in an earlier one are copies and left out: exports by period overlap.
+    """
+    kept: list[Head] = []
+    notes: list[str] = []
+    for head in heads:
+        path = head.paths[0]
+        sheets = alike_sheets(path, head.columns) if head.sheet else []
+        if len(sheets) < 2:
+            kept.append(head)
+            continue
+        target = folder / f"{path.stem}.csv"
+        rows, copies = _write_sheets(path, sheets, target)
+        kept.append(read_head(target, date_format=head.date_format))
+        notes.append(
+            f"{path.name}: {rows:,} rows of {len(sheets)} sheets ({', '.join(sheets)}) written to {target}; "
+            f"{copies:,} rows that stand in an earlier sheet too left out"
+        )
+    return kept, notes
+
+
+def _write_sheets(path: Path, sheets: Sequence[str], target: Path) -> tuple[int, int]:
+    from features.publish import publish_file
+
+    counts = [0, 0]
+
+    def write(part: Path) -> None:
+        seen: set[bytes] = set()
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            for number, sheet in enumerate(sheets):
+                header, *_ = rows = sheet_rows(path, sheet)
+                if not number:
+                    writer.writerow(header)
+                marks = [blake2b("\0".join(row).encode(), digest_size=16).digest() for row in rows[1:]]
+                fresh = [row for row, mark in zip(rows[1:], marks, strict=True) if mark not in seen]
+                writer.writerows(fresh)
+                seen.update(marks)
+                counts[0] += len(fresh)
+                counts[1] += len(marks) - len(fresh)
+
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    publish_file(target, write, kind="orders")
+    return counts[0], counts[1]
 
 
 def olist_part(columns: tuple[str, ...]) -> str:

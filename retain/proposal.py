@@ -157,10 +157,10 @@ def _refuse_snapshot(head: Head, said: Mapping[str, Mapping[str, str]]) -> None:
     raise ConfigError(
         f"{head.paths[0].name}: this is {what}, a snapshot: one row per customer and a label, as of one day. "
         "It holds no dated orders or contracts: no past to learn from, no later time to judge by, so no "
-        "forecast can come of it. It can serve to practise with a classifier, or to describe customers beside "
+        "forecast can come of it. It may serve to practise with a classifier, or describe customers next to "
         "an order file. What is needed, as CSV, Excel or Parquet: the orders or invoices behind it, one row "
         "each with customer, date and amount; or the contracts, one row each with customer, start and, where "
-        "it ended, the date it was cancelled ([data.contracts])"
+        "it ended, the date of its end ([data.contracts])"
     )
 
 

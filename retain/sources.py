@@ -5,58 +5,43 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-import stat
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from features.encoding import detect_encoding, text_lines
-from features.errors import ConfigError, InputError
+from features.errors import InputError
+from features.find_files import file_kind
+from features.find_files import find_files as tables_at
+from features.findings import Ledger
 from retain.heads import Head
 
-__all__ = ["SUFFIXES", "find_files", "read_head", "read_heads"]
+__all__ = ["alike_sheets", "find_files", "read_head", "read_heads", "sheet_rows"]
 
 _ROWS = 2000
 _SAMPLE_LINES = 50
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 # master id, the sample's id (not in the full file), day, number of CDs, dollars
 _CDNOW = re.compile(r"\s*\d{1,6}\s+(\d{1,6}\s+)?\d{8}\s+\d{1,4}\s+\d+\.\d*\s*")
-_UNREAD = (".xls", ".xlsb", ".ods", ".zip", ".rar", ".7z", ".json", ".pdf", ".doc", ".docx")
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".xlsx", ".xlsm", ".parquet")
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """The files behind what the user named: files as they are, folders as the tables inside.
+    """The files behind what the user named: files as they are, folders and globs as the tables inside.
 
     Raises
     ------
-    ConfigError
-        A name leads nowhere, is no ordinary file, or a folder holds no table.
+    InputError
+        A name leads nowhere, is no ordinary file or of an unknown kind, or a folder holds no table.
     """
     found: list[Path] = []
     for path in paths:
-        try:
-            mode = path.stat().st_mode
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}; name files or folders that exist") from None
-        if stat.S_ISDIR(mode):
-            found += _inside(path)
-        elif stat.S_ISREG(mode):
-            found.append(path)
-        else:
-            raise ConfigError(f"{path}: neither a file nor a folder; name a table: {', '.join(SUFFIXES)}")
+        inside = tables_at((str(path.absolute()),), Path(), Ledger("files"))
+        found += [path] if path.is_file() else inside
     return found
-
-
-def _inside(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if p.name.lower().endswith(SUFFIXES) and p.is_file())
-    files = [p for p in files if not p.name.startswith((".", "~$"))]
-    if not files:
-        raise ConfigError(f"{folder}: no table in this folder; known endings: {', '.join(SUFFIXES)}")
-    return files
 
 
 def read_heads(paths: Sequence[Path], *, encoding: str = "auto", date_format: str = "auto") -> list[Head]:
@@ -76,7 +61,7 @@ def read_heads(paths: Sequence[Path], *, encoding: str = "auto", date_format: st
 
 def _as_folder(head: Head, named: Sequence[Path]) -> Head:
     for folder in named:
-        if folder.is_dir() and set(_inside(folder)) == set(head.paths) and len(head.paths) > 1:
+        if folder.is_dir() and len(head.paths) > 1 and set(find_files([folder])) == set(head.paths):
             return replace(head, paths=(folder,))
     return head
 
@@ -89,19 +74,17 @@ def read_head(path: Path, *, encoding: str = "auto", date_format: str = "auto") 
     InputError
         The file is empty, damaged, or cannot be read without guessing.
     """
-    name = path.name.lower()
-    delimiter = "auto"
-    if name.endswith(".parquet"):
+    kind = file_kind(path)
+    delimiter = sheet = ""
+    if kind == "parquet":
         lines = _parquet(path)
-    elif name.endswith((".xlsx", ".xlsm")):
-        lines = _excel(path)
-    elif name.endswith(_UNREAD):
-        raise InputError(f"{path.name}: this kind of file is not read; save it as .csv, .xlsx or .parquet")
+    elif kind == "excel":
+        sheet, lines = _excel(path)
     else:
         delimiter, lines = _delimited(path, encoding)
     columns, rows = tuple(lines[0]), lines[1:]
     fitting = tuple(tuple(row) for row in rows if len(row) == len(columns))
-    return Head((path,), columns, fitting, date_format, delimiter)
+    return Head((path,), columns, fitting, date_format, delimiter, sheet)
 
 
 def _parquet(path: Path) -> list[list[str]]:
@@ -125,7 +108,8 @@ def _delimited(path: Path, declared: str) -> tuple[str, list[list[str]]]:
         with _opened(path) as stream:
             encoding = detect_encoding(stream, path.name, declared)
         with _opened(path) as stream:
-            lines = list(islice(text_lines(stream, encoding), _ROWS + 2))
+            text = text_lines(stream, encoding)  # named, so that it is not collected while still open
+            lines = list(islice(text, _ROWS + 2))
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path.name}: damaged or cut off ({type(error).__name__})") from None
     lines = [line for line in lines if line.strip()]
@@ -155,7 +139,34 @@ def _sniff(sample: Sequence[str]) -> str:
     return max((",", ";", "\t", "|"), key=score)
 
 
-def _excel(path: Path) -> list[list[str]]:
+def _excel(path: Path) -> tuple[str, list[list[str]]]:
+    """The first sheet with content: its name, when the workbook has others, and its rows."""
+    with _workbook(path) as book:
+        for sheet in book.worksheets:
+            rows = _without_trailing(islice(sheet.iter_rows(values_only=True), _ROWS + 1))
+            if rows:
+                return sheet.title if len(book.worksheets) > 1 else "", rows
+    raise InputError(f"{path.name}: every sheet is empty")
+
+
+def alike_sheets(path: Path, columns: Sequence[str]) -> list[str]:
+    """Names of the sheets of a workbook that have exactly these columns."""
+    with _workbook(path) as book:
+        heads = {
+            sheet.title: _without_trailing(islice(sheet.iter_rows(values_only=True), 1))
+            for sheet in book.worksheets
+        }
+    return [name for name, rows in heads.items() if rows and rows[0] == list(columns)]
+
+
+def sheet_rows(path: Path, sheet: str) -> list[list[str]]:
+    """All rows of one sheet as text, the header first."""
+    with _workbook(path) as book:
+        return _without_trailing(book[sheet].iter_rows(values_only=True))
+
+
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
     import zipfile
 
     import openpyxl
@@ -165,13 +176,9 @@ def _excel(path: Path) -> list[list[str]]:
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
         raise InputError(f"{path.name}: torn, damaged or no Excel file ({type(error).__name__})") from None
     try:
-        for sheet in book.worksheets:
-            rows = _without_trailing(islice(sheet.iter_rows(values_only=True), _ROWS + 1))
-            if rows:
-                return rows
+        yield book
     finally:
         book.close()
-    raise InputError(f"{path.name}: every sheet is empty")
 
 
 def _without_trailing(rows: Iterable[tuple[Any, ...]]) -> list[list[str]]:

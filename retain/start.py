@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from features.contract import TABLES
 from features.errors import ConfigError, InputError
@@ -16,21 +16,19 @@ from retain.config import Project, parse_config
 from retain.console import Progress
 from retain.guess import Guess
 from retain.heads import Head
-from retain.imports import import_olist
+from retain.imports import import_olist, import_workbooks
+from retain.init_report import LIKELY, SURE, InitReport, how_sure
 from retain.proposal import Proposal, propose
 from retain.sources import find_files, read_heads
 from retain.toml_text import TableText, Wishes, configuration_text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from features.report import DataReport
 
-__all__ = ["Asked", "Done", "set_up"]
+__all__ = ["Asked", "set_up"]
 
 _TRIED_BYTES = 500 * 2**20
 _MOST_UP = 2
-_SURE, _LIKELY = 0.8, 0.5
 
 
 @dataclass(frozen=True)
@@ -52,62 +50,7 @@ class Asked:
     force: bool = False
 
 
-@dataclass(frozen=True)
-class Done:
-    """What was written, what was guessed, and what trying it showed."""
-
-    path: Path
-    proposal: Proposal
-    wishes: Wishes
-    notes: tuple[str, ...]
-    report: DataReport | None
-
-    def document(self) -> dict[str, Any]:
-        """Plain values for ``--json``."""
-        tables = {
-            guess.table: {
-                "paths": [str(path) for path in guess.head.paths],
-                "columns": {
-                    m.column: {"source": m.source, "confidence": m.confidence, "why": m.why}
-                    for m in guess.matches
-                },
-            }
-            for guess in self.proposal.guesses
-        }
-        return {
-            "config": str(self.path),
-            "layout": self.proposal.business.layout,
-            "tables": tables,
-            "unused": [str(path) for path in self.proposal.unused],
-            "window_days": self.wishes.window_days,
-            "window_reason": self.wishes.window_reason,
-            "errors": [finding.en for finding in self.report.errors] if self.report else [],
-            "notes": list(self.notes),
-        }
-
-    def human(self) -> list[RenderableType]:
-        """Texts and tables for people."""
-        from rich import box
-        from rich.table import Table
-
-        items: list[RenderableType] = []
-        for guess in self.proposal.guesses:
-            files = ", ".join(path.name for path in guess.head.paths)
-            table = Table(box=box.SIMPLE_HEAD, title=f"{guess.table}: {files}", title_justify="left")
-            for heading in ("our name", "your column", "how sure", "because of"):
-                table.add_column(heading, overflow="fold")
-            for match in guess.matches:
-                table.add_row(match.column, match.source, _words(match.confidence), match.why)
-            items.append(table)
-        errors = [finding.en for finding in self.report.errors] if self.report else []
-        items += [f"! {note}" for note in self.notes]
-        items += [f"! to put right before training: {text}" for text in errors]
-        items.append(f"churn window: {self.wishes.window_days} days ({self.wishes.window_reason})")
-        items.append(f"wrote {self.path}; next: retain check, retain train, retain score --out list.csv")
-        return items
-
-
-def set_up(asked: Asked, progress: Progress | None = None) -> Done:
+def set_up(asked: Asked, progress: Progress | None = None) -> InitReport:
     """Look at the files and write the configuration.
 
     Raises
@@ -124,15 +67,17 @@ def set_up(asked: Asked, progress: Progress | None = None) -> Done:
             f"{asked.path} exists and is left as it is; --force overwrites it, -c FILE names another"
         )
     wishes = _wishes(asked)
+    parse_config(configuration_text(wishes, ()), name="the options")
     mapping = _mapping(asked.mapping)
     say = progress or (lambda stage, share: None)
-    say("looking at the files", 0.0)
+    say("files", 0.0)
     home = asked.path.absolute().parent
     imported = home / wishes.out_dir / "imported"
-    heads, notes = import_olist(_heads(asked), imported)
+    heads, notes = import_workbooks(_heads(asked), imported)
+    heads, joined = import_olist(heads, imported)
     proposal = propose(heads, mapping)
     wishes = _informed(wishes, asked, proposal)
-    notes = [*notes, *_notes(proposal, wishes, asked)]
+    notes = [*notes, *joined, *_notes(proposal, wishes, asked)]
     tables = [_table_text(guess, home, asked) for guess in proposal.guesses]
     report = None
     if asked.window_days is None:
@@ -141,7 +86,7 @@ def set_up(asked: Asked, progress: Progress | None = None) -> Done:
     text = configuration_text(wishes, tables)
     parse_config(text, name="the proposed configuration")
     _publish(text, asked.path)
-    return Done(asked.path, proposal, wishes, tuple(notes), report)
+    return InitReport(asked.path, proposal, wishes, tuple(notes), report)
 
 
 def _wishes(asked: Asked) -> Wishes:
@@ -157,11 +102,13 @@ def _wishes(asked: Asked) -> Wishes:
     if asked.out_dir is not None:
         out_dir = _from(asked.path.absolute().parent, asked.out_dir)
     return Wishes(
-        window_days=asked.window_days or Wishes.window_days,
-        window_reason="as --churn-window said" if asked.window_days else Wishes.window_reason,
+        window_days=Wishes.window_days if asked.window_days is None else asked.window_days,
+        window_reason=Wishes.window_reason if asked.window_days is None else "as --churn-window said",
         horizons_days=horizons,
         as_of=asked.as_of,
         out_dir=out_dir,
+        timezone=asked.timezone or Wishes.timezone,
+        currency=asked.currency,
         margin_rate=asked.margin_rate,
     )
 
@@ -191,10 +138,11 @@ def _heads(asked: Asked) -> list[Head]:
 
 def _informed(wishes: Wishes, asked: Asked, proposal: Proposal) -> Wishes:
     """The wishes with what the files tell, where the user said nothing."""
+    business = proposal.business
     return replace(
         wishes,
-        currency=asked.currency or proposal.business.currency,
-        timezone=asked.timezone or proposal.business.timezone or Wishes.timezone,
+        currency=asked.currency or business.currency,
+        timezone=asked.timezone or business.timezone or wishes.timezone,
         decimal_comma=proposal.decimal_comma,
     )
 
@@ -212,19 +160,21 @@ def _notes(proposal: Proposal, wishes: Wishes, asked: Asked) -> list[str]:
         notes.append("numbers have a decimal comma")
     notes += [f"{path.name} fits no table and is not used" for path in proposal.unused]
     for guess in proposal.guesses:
-        unsure = [f"{m.source} as {m.column}" for m in guess.matches if m.confidence < _LIKELY]
+        unsure = [f"{m.source} as {m.column}" for m in guess.matches if m.confidence < LIKELY]
+        if guess.head.sheet:
+            notes.append(f"{guess.head.paths[0].name} has several sheets; only {guess.head.sheet!r} is read")
         notes += [f"{guess.table}: please look at {', '.join(unsure)}"] if unsure else []
     return notes
 
 
-def _words(confidence: float) -> str:
-    word = "sure" if confidence >= _SURE else "likely" if confidence >= _LIKELY else "a guess"
-    return f"{word} ({confidence:.0%})"
-
-
 def _table_text(guess: Guess, home: Path, asked: Asked) -> TableText:
-    delimiter = "auto" if guess.head.delimiter == "," else guess.head.delimiter
-    reading = {"encoding": asked.encoding, "delimiter": delimiter, "date_format": asked.date_format}
+    delimiter = "auto" if guess.head.delimiter in ("", ",") else guess.head.delimiter
+    reading = {
+        "sheet": guess.head.sheet or "auto",
+        "encoding": asked.encoding,
+        "delimiter": delimiter,
+        "date_format": asked.date_format,
+    }
     times = [guess.head.looks[m.source].format for m in guess.matches if _is_time(guess.table, m.column)]
     numbered = next((name for name in times if name), "")
     if numbered and asked.date_format == "auto":
@@ -233,7 +183,7 @@ def _table_text(guess: Guess, home: Path, asked: Asked) -> TableText:
         table=guess.table,
         paths=tuple(_from(home, path) for path in guess.head.paths),
         columns=guess.columns,
-        comments={m.column: _words(m.confidence) for m in guess.matches if m.confidence < _SURE},
+        comments={m.column: how_sure(m.confidence) for m in guess.matches if m.confidence < SURE},
         unused=tuple(name for name in guess.head.columns if name not in guess.columns.values()),
         reading={key: value for key, value in reading.items() if value != "auto"},
     )

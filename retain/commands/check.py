@@ -13,6 +13,7 @@ from retain.console import Screen
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from features.load import Quarantine
     from features.report import DataReport, State
 
 __all__ = ["check", "report_document"]
@@ -36,16 +37,25 @@ _STYLES: dict[State, str] = {
 }
 _ORDER: tuple[State, ...] = ("error", "quarantined", "warning", "repaired")
 _FACTS_ZH = {
+    "timezone": "时区",
+    "currency": "币种",
     "rows": "行数",
     "orders": "订单数",
     "customers": "客户数",
     "one_time_buyers": "一次性买家",
     "first_day": "首日",
     "last_day": "末日",
-    "currency": "币种",
-    "timezone": "时区",
+    "span_days": "跨度(天)",
+    "return_rows": "退货行",
+    "zero_rows": "零金额行",
+    "purchase_days_per_buyer": "人均购买天数",
+    "gap_days": "购买间隔(天)",
     "suggested_window_days": "建议流失窗口(天)",
+    "window_reason": "窗口理由",
     "enough_for": "数据可支持",
+    "median": "中位数",
+    "enough": "足够",
+    "why": "理由",
 }
 
 
@@ -75,7 +85,7 @@ def check(
         from serving.lists import check_list
 
         check_list(quarantine_out)
-    with screen.progress() as progress:
+    with screen.progress("reading ") as progress:
         loaded = load(project.config.data, base=project.base, progress=progress, strict=False)
     report = loaded.report
     document = report_document(report)
@@ -145,7 +155,8 @@ def _facts_table(facts: dict[str, Any], lang: _Lang) -> Table:
     table.add_column("fact", no_wrap=True)
     table.add_column("value", overflow="fold")
     for name, value in _flat(_in_language(facts, lang)):
-        label = _FACTS_ZH.get(name, name) if lang == "zh" else name.replace("_", " ")
+        words = name.split(".")
+        label = ".".join(_FACTS_ZH.get(w, w) for w in words) if lang == "zh" else name.replace("_", " ")
         table.add_row(Text(label), Text(_shown(value)))
     return table
 
@@ -189,14 +200,8 @@ def _verdict(report: DataReport, lang: _Lang) -> str:
     return f"no errors, {others} other finding(s): a run can start"
 
 
-def _write_quarantine(rows: Any, out: Path) -> int:
-    from dataclasses import asdict
-
-    import pandas as pd
-
+def _write_quarantine(rows: Quarantine, out: Path) -> int:
     from serving.lists import write_list
 
-    columns = ["source", "line", "column", "rule", "value"]
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
-    write_list(frame, out)
-    return len(frame)
+    write_list(rows.rows.to_pandas(), out)
+    return len(rows)

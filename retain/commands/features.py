@@ -52,7 +52,7 @@ def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tu
     from serving.lists import check_list, write_list
 
     check_list(out)
-    with screen.progress() as progress:
+    with screen.progress("reading ") as progress:
         tables = load(project.config.data, base=project.base, progress=progress).tables
         day = as_of_day(tables, project.config.run, as_of)
         table = customer_features(tables, [day]).order_by("customer_id")

@@ -69,6 +69,6 @@ def init(
         force=force,
     )
     screen = Screen(json=json, quiet=quiet)
-    with screen.progress() as progress:
+    with screen.progress("reading ") as progress:
         done = set_up(asked, progress)
     screen.result(done.document(), *done.human())

@@ -183,11 +183,11 @@ def test_progress_in_a_log_tells_a_stage_only_once_it_lasts(
 ) -> None:
     clock = iter([0.0, 1.0, 3.0, 3.5, 6.0])
     monkeypatch.setattr("retain.console.time.monotonic", lambda: next(clock))
-    with Screen().progress() as progress:
+    with Screen().progress("step ") as progress:
         assert progress is not None
         for stage, share in (("read", 0.1), ("read", 0.2), ("cast", 0.5), ("cast", 0.6)):
             progress(stage, share)
-    assert capsys.readouterr().err == "read (20%)\ncast (60%)\n"
+    assert capsys.readouterr().err == "step read (20%)\nstep cast (60%)\n"
 
 
 def test_config_prints_one_value_and_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,10 @@ def explained(path: Path, part: Path | None = None) -> Iterator[None]:
         if identity(path) != before:
             state = "The new file is in place, but may not survive a power cut"
         sizes = [p.stat().st_size for p in (path, part) if p is not None and p.is_file()]
-        cause = error.strerror or str(error)
+        # the system's plain words; libraries wrap theirs around them
+        cause = os.strerror(error.errno) if error.errno else str(error)
+        if error.filename is not None and Path(str(error.filename)).parent != path.parent:
+            cause = f"{cause} ({error.filename})"
         raise PublishError(
             f"{path}: {cause}. {_advice(path, error, max(sizes, default=0))} {state}."
         ) from error
@@ -139,18 +142,28 @@ def _take(lock: Path, path: Path) -> int:
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 20, 0).decode("ascii", "replace") or "of another process"
+            if _sign(handle, lock, path):
+                return handle
+        except BaseException:
             os.close(handle)
-            raise LockedError(
-                f"{path}: locked by pid {holder}. Wait until that run is done, or stop it."
-            ) from None
-        if _stands_at(handle, lock):
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
-            return handle
+            raise
         os.close(handle)
+
+
+def _sign(handle: int, lock: Path, path: Path) -> bool:
+    """Lock an open lock file and leave our process id in it; False when it is gone from its place."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 20, 0).decode("ascii", "replace") or "of another process"
+        raise LockedError(
+            f"{path}: locked by pid {holder}. Wait until that run is done, or stop it."
+        ) from None
+    if not _stands_at(handle, lock):
+        return False
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return True
 
 
 def _stands_at(handle: int, path: Path) -> bool:

@@ -3,6 +3,10 @@
 Parquet readers accept a flipped bit in silence unless both sides ask for page checksums, and a file of a few
 kilobytes may unpack to gigabytes. Whatever we write carries checksums; whatever we read has them verified (a
 file written elsewhere may have none) and is refused when it would not fit in memory.
+
+Page checksums do not cover the footer: one bit changed there may rename a column in silence or end the
+process. So a file with a manifest beside it is held against that first, and a file that matters is published
+with one.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.errors import InputError
+from features.errors import InputError, PublishError
+from features.publish import manifest_path, verify
 
 __all__ = ["read_parquet", "write_parquet"]
 
@@ -55,7 +60,7 @@ def write_parquet(table: pa.Table | pa.RecordBatchReader, path: Path) -> None:
 
 
 def read_parquet(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> pa.Table:
-    """Read a whole file with its checksums verified.
+    """Read a whole file with its checksums verified, its manifest first where it has one.
 
     Parameters
     ----------
@@ -74,6 +79,7 @@ def read_parquet(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> pa.Table:
     InputError
         The file is missing, torn or damaged, is no Parquet file, or would need more than `limit_bytes`.
     """
+    _hold_against_manifest(path)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
@@ -86,11 +92,19 @@ def read_parquet(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> pa.Table:
         return table.cast(schema)
     except FileNotFoundError:
         raise InputError(f"{path.name}: there is no such file in {path.parent}.") from None
-    except (pa.ArrowException, OSError) as error:
-        cause = str(error).strip().splitlines()[0]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        cause = str(error).strip().split("\n")[0]
         raise InputError(
             f"{path.name}: is torn, damaged or no Parquet file ({cause}). Copy it again from its source."
         ) from error
+
+
+def _hold_against_manifest(path: Path) -> None:
+    if path.is_file() and manifest_path(path).is_file():
+        try:
+            verify(path)
+        except PublishError as error:
+            raise InputError(str(error)) from error
 
 
 def _groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

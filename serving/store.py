@@ -30,6 +30,7 @@ __all__ = ["RunInfo", "Store"]
 SCHEMA_VERSION = 1
 BATCH = 5_000
 IDS_PER_QUERY = 500
+WAIT_SECONDS = 30
 
 _metadata = sa.MetaData()
 _schema = sa.Table("retain_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
@@ -220,7 +221,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         )
     if url.database and url.database != ":memory:":
         _private_file(Path(url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
+    engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -301,6 +302,8 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
         for customer, *values in zip(columns[names.index("customer_id")], *columns, strict=True):
             row = dict(zip(names, values, strict=True))
             yield {"customer_id": customer, "row": encoder.encode(row)}
+    except TypeError as error:
+        raise InputError(f"scores: {error}. Give text, numbers, flags, dates or lists of them.") from None
     except ValueError:
         raise InputError("scores: a value is infinite or, inside a list, not a number. Repair it.") from None
 
@@ -316,7 +319,7 @@ def _json(value: object) -> object:
         return value.isoformat()
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise InputError(f"scores: values of type {type(value).__name__} cannot be stored. Give plain values.")
+    raise TypeError(f"values of type {type(value).__name__} cannot be stored")
 
 
 def _record(run: RunInfo) -> dict[str, Any]:

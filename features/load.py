@@ -1,7 +1,243 @@
 """From the user's sources to typed tables, with a report of all that was repaired or set aside."""
 
+# ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
 from __future__ import annotations
 
-from features.frames import tables_from_frames
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
-__all__ = ["tables_from_frames"]
+import pyarrow as pa
+
+from features.cast import cast_table
+from features.columns import AMOUNT_PARTS
+from features.contract import TABLES, TableContract
+from features.errors import InputError
+from features.find_files import find_files
+from features.findings import Ledger, SetAside
+from features.frames import ALWAYS_KNOWN, connect, empty_table, tables_from_frames
+from features.parse_time import parse_time
+from features.quality import (
+    check_amounts,
+    note_duplicates,
+    note_faults,
+    note_lost_customers,
+    set_foreign_currency_aside,
+    settle_amounts,
+    share_set_aside,
+)
+from features.read_files import memory_budget, read_database, read_file
+from features.report import DataReport
+from features.rhythm_report import order_facts
+from features.settings import DataSettings, TableSource
+from features.stage import Stage
+from features.tables import Tables
+
+__all__ = ["Loaded", "Progress", "Quarantine", "load", "tables_from_frames"]
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Rows that were set aside: ``table, source, line, column, rule, value``."""
+
+    rows: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def __iter__(self) -> Iterator[SetAside]:
+        for batch in self.rows.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                yield SetAside(**row)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What `load` hands on: typed tables, the report, and the rows that were set aside."""
+
+    tables: Tables
+    report: DataReport
+    quarantine: Quarantine
+
+
+def load(
+    settings: DataSettings,
+    *,
+    base: Path = Path(),
+    progress: Progress | None = None,
+    strict: bool = True,
+    today: date | None = None,
+) -> Loaded:
+    """Reads, casts and checks all configured tables.
+
+    Parameters
+    ----------
+    settings : DataSettings
+    base : Path
+        Folder that relative paths start from: the one of the configuration file.
+    progress : callable, optional
+        Called with the name of the table and the share done, 0 to 1.
+    strict : bool
+        Whether errors raise. Otherwise they stand in the report, and tables that failed are absent or empty.
+    today : date, optional
+        Day against which times are *in the future*; the current day of the business zone by default.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    InputError
+        All errors of all tables in one message (with ``strict``), and in any case when neither orders nor
+        contracts are configured.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "orders.csv")
+    ...     _ = file.write_text("customer_id,time,amount\\n007,2026-01-05,12.5\\n7,2026-01-06,inf\\n")
+    ...     source = TableSource(path=(str(file),))
+    ...     loaded = load(DataSettings(orders=source, max_quarantined_share=0.6), today=date(2026, 2, 1))
+    >>> [(row.line, row.column, row.rule) for row in loaded.quarantine]
+    [(3, 'amount', 'not_finite')]
+    """
+    if settings.orders is None and settings.contracts is None:
+        raise InputError("no orders and no contracts are configured; set path or url under [data.orders]")
+    con = connect()
+    day = today or datetime.now(ZoneInfo(settings.timezone)).date()
+    jobs = [_Job(con, TABLES[name], source, settings, day) for name, source in settings.sources.items()]
+    for job in jobs:
+        job.run(base, progress or (lambda name, share: None))
+    report = DataReport([finding for job in jobs for finding in job.ledger.findings])
+    if strict and report.errors:
+        raise InputError("\n".join(f"{f.table}: {f.en}" for f in report.errors))
+    lazy: dict[str, Any] = {job.contract.name: con.table(job.contract.name) for job in jobs if job.done}
+    if "orders" not in lazy:
+        con.con.register("orders", empty_table(TABLES["orders"]))
+        lazy["orders"] = con.table("orders")
+    tables = Tables(con=con, timezone=settings.timezone, currency=settings.currency, **lazy)
+    report.facts = {"timezone": settings.timezone, "currency": settings.currency, **order_facts(tables)}
+    return Loaded(tables, report, Quarantine(pa.concat_tables(job.set_aside() for job in jobs)))
+
+
+@dataclass
+class _Job:
+    """The way of one table, from its sources to its place in the engine."""
+
+    con: Any
+    contract: TableContract
+    source: TableSource
+    settings: DataSettings
+    today: date
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.contract.name)
+        self.stage = Stage(self.con.con, self.contract.name, self.settings.timezone)
+        self.typed = ""
+        self.done = False
+
+    def run(self, base: Path, progress: Progress) -> None:
+        """Reads, casts, checks and keeps; errors go to the ledger."""
+        progress(self.contract.name, 0.0)
+        try:
+            parse_time("", self.settings.timezone, self.source.date_format)
+            self._read(base, progress)
+            self.typed = cast_table(self.stage, self.source, self.settings, self.ledger, self.today)
+            self._check()
+            self._keep()
+        except InputError as error:
+            self.ledger.note("unreadable", "error", 0, detail=str(error))
+        self.stage.drop()
+        progress(self.contract.name, 1.0)
+
+    def _read(self, base: Path, progress: Progress) -> None:
+        faults = []
+        if self.source.url is not None:
+            self._pile(read_database(self.contract, self.source, self.ledger), str(self.source.table))
+        files = find_files(self.source.path, base, self.ledger)
+        for done, path in enumerate(files, 1):
+            try:
+                self._pile(read_file(path, self.contract, self.source, self.ledger), path.name)
+            except InputError as error:
+                faults.append(str(error))
+            progress(self.contract.name, 0.7 * done / len(files))
+        if not faults and not self.stage.parts:
+            faults.append(f"{self.contract.name}: set path or url; neither is there")
+        if faults:
+            raise InputError("\n".join(faults))
+        if not self.stage.rows and not self.ledger.aside:
+            self.ledger.note("no_rows", "warning", 0)
+
+    def _pile(self, pieces: Iterator[pa.Table], source: str) -> None:
+        budget = memory_budget()
+        held = 0
+        for piece in pieces:
+            held += piece.nbytes
+            if held > budget:
+                raise InputError(
+                    f"{source}: needs more than {budget // 2**20:,} MiB of memory; split the file"
+                )
+            self.stage.add(piece, source)
+
+    def _check(self) -> None:
+        present = set(self._names())
+        if "amount" in present or set(AMOUNT_PARTS) <= present:
+            settle_amounts(self.stage, self.typed, present, self.ledger)
+        if "currency" in present:
+            set_foreign_currency_aside(self.stage, self.typed, self.settings, self.ledger)
+        note_faults(self.stage, self.typed, self.settings, self.source.date_format, self.ledger)
+        note_lost_customers(self.stage, self.typed, self.ledger)
+        aside, share = share_set_aside(self.ledger, self.stage.rows)
+        if share > self.settings.max_quarantined_share:
+            self.ledger.note("too_many_set_aside", "error", aside, detail=f"{share:.1%}")
+        note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
+        if "amount" in self._names():
+            check_amounts(self.stage, self.typed, self.ledger)
+
+    def _keep(self) -> None:
+        """The good rows under the name of the table, with the day of the event and of arrival."""
+        names = self._names()
+        days = [f'CAST("{name}" AS DATE)' for name in (self.contract.time, "known_at") if name in names]
+        if self.contract.name == "customers":
+            days.append(f"DATE '{ALWAYS_KNOWN}'")
+        fields = [f'"{name}"' for name in names]
+        if self.contract.time in names:
+            fields.append(f'CAST("{self.contract.time}" AS DATE) AS day')
+        fields.append(f"greatest({', '.join(days)}) AS known_day")
+        self.con.con.execute(
+            f'CREATE TABLE "{self.contract.name}" AS SELECT {", ".join(fields)} FROM "{self.typed}" '
+            "WHERE _fault IS NULL"
+        )
+        self.done = True
+
+    def _names(self) -> list[str]:
+        there = {row[0] for row in self.con.con.execute(f'DESCRIBE "{self.typed}"').fetchall()}
+        return [name for name in self.contract.names if name in there]
+
+    def set_aside(self) -> pa.Table:
+        """Rows of this table that were set aside, by the readers and by the cast."""
+        schema = pa.schema(
+            [(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__]
+        )
+        by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], schema)
+        if not self.typed:
+            return by_readers
+        files = pa.table({"file": range(len(self.stage.sources)), "source": self.stage.sources})
+        self.con.con.register("files", files)
+        by_cast = self.con.con.execute(
+            f"SELECT ? AS \"table\", source, _line AS line, split_part(_fault, ':', 1) AS column, "
+            f"split_part(_fault, ':', 2) AS rule, coalesce(_value, '') AS value "
+            f'FROM "{self.typed}" JOIN files ON _file = file WHERE _fault IS NOT NULL ORDER BY source, line',
+            [self.contract.name],
+        ).to_arrow_table()
+        self.con.con.unregister("files")
+        self.con.con.execute(f'DROP TABLE "{self.typed}"')
+        self.typed = ""
+        return pa.concat_tables([by_readers, by_cast.select(schema.names).cast(schema)])

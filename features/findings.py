@@ -1,0 +1,210 @@
+"""What the loader writes down while it reads: findings with their texts, and the rows it sets aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from features.report import Finding, State
+
+__all__ = ["MAX_LINES", "Ledger", "SetAside"]
+
+MAX_LINES = 20
+"""How many line numbers a finding shows; the quarantine itself has all."""
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    # reading
+    "unreadable": ("{detail}", "无法读取:{detail}"),
+    "no_rows": (
+        "The table has a header but no rows; check the export's filter",
+        "只有表头,没有数据行;请检查导出条件",
+    ),
+    "sep_line": (
+        "The first line 'sep=' was taken as the name of the delimiter and skipped",
+        "首行“sep=”按分隔符说明处理并跳过",
+    ),
+    "encoding_guessed": (
+        'Not UTF-8; read as Chinese GB18030. Set encoding = "gb18030" to confirm',
+        '不是 UTF-8,按 GB18030 读取;设置 encoding = "gb18030" 以确认',
+    ),
+    "mixed_encoding": (
+        "Lines of different encodings in one file; read as {detail}, lines with unreadable values are set "
+        "aside. Export the file again in UTF-8",
+        "同一文件混有多种编码;按 {detail} 读取,无法解码的行已隔离。请以 UTF-8 重新导出",
+    ),
+    "undecodable": (
+        "Values that cannot be decoded; export the file again in UTF-8",
+        "无法解码的内容;请以 UTF-8 重新导出",
+    ),
+    "ragged_row": (
+        "Rows with more or fewer fields than the header ({detail}); quote fields that hold the delimiter",
+        "字段数与表头({detail})不一致;含分隔符的字段请加引号",
+    ),
+    "torn_last_line": (
+        "The last line does not end with a newline and may be cut off; if it is whole, end the file with one",
+        "末行没有换行符,可能被截断;若内容完整,请在文件末尾补一个换行",
+    ),
+    "fed_twice": (
+        "Same content as {detail}; skipped, so that no row counts twice",
+        "内容与 {detail} 完全相同;已跳过,避免重复计算",
+    ),
+    "skipped_file": (
+        "Not a kind of file that is read here (CSV, CSV.GZ, TSV, TXT, XLSX, Parquet); skipped",
+        "不支持的文件类型,已跳过(支持 CSV、CSV.GZ、TSV、TXT、XLSX、Parquet)",
+    ),
+    # cells
+    "no_customer": (
+        "Rows without a customer; set aside, they cannot be given to anybody",
+        "没有客户编号的行;无法归属,已隔离",
+    ),
+    "missing": ("Required value missing", "缺少必填值"),
+    "not_a_number": (
+        "Not a number under decimal {detail}; set decimal and thousands, or correct the value",
+        "按小数点 {detail} 无法识别为数字;请设置 decimal 与 thousands,或更正数值",
+    ),
+    "not_finite": ("Not a finite number", "不是有限数值"),
+    "too_large": ("Larger than 100,000,000,000 in one row; check the unit", "单行金额超过一千亿;请检查单位"),
+    "other_currency": (
+        "The currency sign does not agree with the configured currency",
+        "货币符号与配置的币种不一致",
+    ),
+    "not_a_date": ("Not a date in the format used ({detail})", "按所用格式({detail})无法识别为日期"),
+    "future_date": ("After tomorrow; the day has not happened yet", "日期在明天之后,尚未发生"),
+    "out_of_range": ("Before 1970-01-02 or after 2100", "早于 1970-01-02 或晚于 2100 年"),
+    "not_a_flag": (
+        "Neither true nor false; write yes/no, true/false or 1/0",
+        "无法识别为是/否;请写 yes/no、true/false、1/0 或 是/否",
+    ),
+    "bad_id": (
+        "An id holds a line break or a zero byte, or is longer than 256 characters",
+        "编号含换行符或空字节,或超过 256 个字符",
+    ),
+    "id_digits_lost": (
+        "Ids stored as decimal numbers have lost digits; store ids as text",
+        "编号以小数形式存储,位数已丢失;请以文本存储编号",
+    ),
+    # repairs
+    "thousands": ("Thousands marks removed", "已去除千位分隔符"),
+    "currency_sign": ("Currency signs removed", "已去除货币符号"),
+    "parentheses": ("Parentheses read as negative", "括号按负数读取"),
+    "full_width": ("Full-width characters read as ordinary ones", "全角字符按半角读取"),
+    "trailing_minus": ("Minus behind the number read as negative", "数字后的负号按负数读取"),
+    "unit": ("Unit words (千, 万, 亿) multiplied out", "单位(千、万、亿)已换算"),
+    "exponent": (
+        "Scientific notation, e.g. 1.2E+05: digits may have been lost in a spreadsheet",
+        "科学计数法(如 1.2E+05):电子表格可能已丢失位数",
+    ),
+    "id_blanks": ("Blanks around ids removed", "已去除编号首尾空格"),
+    "id_blanks_kept": (
+        "Ids that differ from another one only by blanks are kept apart; clean the export if they are one",
+        "仅空格不同的编号按不同编号保留;若实为同一编号,请清理导出数据",
+    ),
+    "whole_number_id": (
+        "Ids stored as decimal numbers (7.0) written as text (7)",
+        "小数形式的编号(7.0)改写为文本(7)",
+    ),
+    "zoned": ("Times with a zone converted to {detail}", "带时区的时间已换算为 {detail}"),
+    "mixed_zones": (
+        "Some times name a zone, others do not; those without are taken as {detail}",
+        "部分时间带时区,部分不带;不带的按 {detail} 处理",
+    ),
+    "date_order": (
+        "Dates read as {detail}, the only order that fits them all",
+        "日期按 {detail} 读取(唯一适合所有值的顺序)",
+    ),
+    # across rows
+    "amount_computed": ("amount = quantity × unit_price", "金额 = 数量 × 单价"),
+    "negated_return": (
+        "Lines marked as returned had a positive amount; made negative",
+        "退货行金额为正,已改为负数",
+    ),
+    "exact_duplicates": (
+        "Rows equal to an earlier one in every column were kept; if they are copies set "
+        'exact_duplicates = "drop"',
+        '与前面的行完全相同,已保留;若为重复数据请设置 exact_duplicates = "drop"',
+    ),
+    "duplicates_dropped": (
+        "Rows equal to an earlier one in every column were dropped",
+        "与前面的行完全相同,已删除",
+    ),
+    "several_currencies": (
+        "Amounts in several currencies ({detail}) cannot be added; set currency to the one to keep",
+        "金额含多种币种({detail}),无法相加;请在 currency 中设置保留的币种,或先换算",
+    ),
+    "foreign_currency": ("In another currency than {detail}; set aside", "币种不是 {detail};已隔离"),
+    "maybe_cents": (
+        "The typical amount of {detail} is 50 times or more off the others: amounts may be in cents there",
+        "{detail} 的典型金额与其他相差 50 倍以上:单位可能是分",
+    ),
+    "outlier_amount": (
+        "Amounts more than a million times the typical one; they would rule every total",
+        "金额超过典型值一百万倍,会左右所有合计",
+    ),
+    "lost_customers": (
+        "Customers all of whose rows were set aside: they will be in no list until the rows are corrected",
+        "这些客户的所有行都被隔离:更正之前不会出现在任何名单中",
+    ),
+    "too_many_set_aside": (
+        "{detail} of the rows were set aside, more than max_quarantined_share allows; correct the file or "
+        "its settings (encoding, delimiter, decimal, date_format)",
+        "{detail} 的行被隔离,超过 max_quarantined_share;请更正文件或其读取设置",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """One row that is not used: where it is and why. ``value`` is the offending text, never an id."""
+
+    table: str
+    source: str
+    line: int
+    column: str
+    rule: str
+    value: str = ""
+
+
+@dataclass
+class Ledger:
+    """Findings and rows set aside of one table."""
+
+    table: str
+    findings: list[Finding] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
+
+    def note(
+        self,
+        rule: str,
+        state: State,
+        rows: int,
+        *,
+        column: str = "",
+        source: str = "",
+        lines: Sequence[int] = (),
+        example: str = "",
+        detail: str = "",
+    ) -> None:
+        """Writes one finding down, with the texts of its rule."""
+        en, zh = (text.replace("{detail}", detail) for text in _TEXTS[rule])
+        shown = tuple(int(line) for line in lines[:MAX_LINES])
+        self.findings.append(
+            Finding(
+                self.table,
+                column,
+                state,
+                rule,
+                int(rows),
+                en,
+                zh,
+                example=example,
+                lines=shown,
+                source=source,
+            )
+        )
+
+    def set_aside(self, rule: str, source: str, lines: Sequence[int], detail: str = "") -> None:
+        """Sets rows aside that a reader could not take, and writes one finding down; nothing for no lines."""
+        if not lines:
+            return
+        self.aside += [SetAside(self.table, source, line, "", rule) for line in lines]
+        self.note(rule, "quarantined", len(lines), source=source, lines=lines, detail=detail)

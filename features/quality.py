@@ -1,0 +1,170 @@
+"""Checks across rows, and the findings about rows that were set aside."""
+
+# ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
+from __future__ import annotations
+
+from typing import Any
+
+from features.findings import MAX_LINES, Ledger
+from features.parse_money import MAX_MONEY
+from features.report import State
+from features.settings import DataSettings
+from features.stage import Stage
+
+__all__ = [
+    "check_amounts",
+    "note_duplicates",
+    "note_faults",
+    "note_lost_customers",
+    "set_foreign_currency_aside",
+    "settle_amounts",
+    "share_set_aside",
+]
+
+_CENTS_RATIO = 50
+_OUTLIER_RATIO = 1e6
+_MIN_GROUP_ROWS = 20
+
+
+def settle_amounts(stage: Stage, typed: str, present: set[str], ledger: Ledger) -> None:
+    """Computes amounts that no column carries, and gives returned lines their sign."""
+    con = stage.con
+    if "amount" not in present:
+        con.execute(f'ALTER TABLE "{typed}" ADD COLUMN amount DOUBLE')
+        con.execute(f'UPDATE "{typed}" SET amount = quantity * unit_price WHERE _fault IS NULL')
+        too_large = f"abs(amount) > {MAX_MONEY:.0f}"
+        con.execute(f"UPDATE \"{typed}\" SET _fault = 'amount:too_large' WHERE {too_large}")
+        ledger.note("amount_computed", "repaired", stage.rows, column="amount")
+    if "returned" in present:
+        turned = con.execute(
+            f'UPDATE "{typed}" SET amount = -amount WHERE returned AND amount > 0'
+        ).fetchone()[0]
+        if turned:
+            ledger.note("negated_return", "repaired", turned, column="amount")
+
+
+def set_foreign_currency_aside(stage: Stage, typed: str, settings: DataSettings, ledger: Ledger) -> None:
+    """Leaves one currency: rows in others get a fault; several without a configured one are an error."""
+    con, code = stage.con, "upper(currency)"
+    found = con.execute(
+        f'SELECT {code}, count(*) FROM "{typed}" WHERE _fault IS NULL AND currency IS NOT NULL '
+        "GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    wanted = settings.currency.upper()
+    if not wanted and len(found) > 1:
+        names = ", ".join(str(name) for name, _ in found[:10])
+        ledger.note("several_currencies", "error", sum(n for _, n in found), column="currency", detail=names)
+    elif wanted:
+        con.execute(
+            f"UPDATE \"{typed}\" SET _fault = 'currency:foreign_currency', _value = currency "
+            f"WHERE _fault IS NULL AND {code} <> ?",
+            [wanted],
+        )
+
+
+def note_faults(stage: Stage, typed: str, settings: DataSettings, date_format: str, ledger: Ledger) -> None:
+    """One finding per source, column and rule: rows set aside, and cells emptied."""
+    aside = stage.con.execute(
+        f'SELECT _file, _fault, count(*), min(_line, {MAX_LINES}), min(_value) FROM "{typed}" '
+        "WHERE _fault IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+    emptied = f'SELECT _file, _line, unnest(_cells) AS c FROM "{typed}" WHERE _fault IS NULL'
+    cells = stage.con.execute(
+        f"SELECT _file, c.cell, count(*), min(_line, {MAX_LINES}), min(c.text) FROM ({emptied}) "
+        "GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+    for state, found in (("quarantined", aside), ("warning", cells)):
+        for file, fault, rows, lines, text in found:
+            column, _, rule = fault.partition(":")
+            kept: State = "warning" if rule == "no_customer" or state == "warning" else "quarantined"
+            ledger.note(
+                rule,
+                kept,
+                rows,
+                column=column,
+                source=stage.sources[file],
+                lines=lines,
+                example="" if text is None else repr(text),
+                detail=_detail(rule, settings, date_format),
+            )
+
+
+def _detail(rule: str, settings: DataSettings, date_format: str) -> str:
+    if rule == "not_a_number":
+        return repr(settings.decimal)
+    return date_format if rule == "not_a_date" else settings.currency
+
+
+def note_duplicates(
+    stage: Stage, typed: str, names: list[str], settings: DataSettings, ledger: Ledger
+) -> None:
+    """Counts rows that equal an earlier one in every column, and drops them when the settings say so."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    nth = f"row_number() OVER (PARTITION BY {columns} ORDER BY _file, _line)"
+    repeated = f'SELECT _file, _line FROM "{typed}" WHERE _fault IS NULL QUALIFY {nth} > 1'
+    good = f'FROM "{typed}" WHERE _fault IS NULL'
+    groups = f"SELECT count(*) - 1 AS extra {good} GROUP BY {columns} HAVING count(*) > 1"
+    rows = stage.con.execute(f"SELECT coalesce(sum(extra), 0) FROM ({groups})").fetchone()[0]
+    if not rows:
+        return
+    if settings.exact_duplicates == "drop":
+        stage.con.execute(f'DELETE FROM "{typed}" WHERE (_file, _line) IN ({repeated})')
+        ledger.note("duplicates_dropped", "repaired", rows)
+    else:
+        ledger.note("exact_duplicates", "warning", rows)
+
+
+def note_lost_customers(stage: Stage, typed: str, ledger: Ledger) -> None:
+    """Warns of customers all of whose rows were set aside."""
+    lost = stage.con.execute(
+        f'SELECT count(*) FROM (SELECT customer_id FROM "{typed}" WHERE customer_id IS NOT NULL '
+        "GROUP BY 1 HAVING count(*) = count(_fault))"
+    ).fetchone()[0]
+    if lost:
+        ledger.note("lost_customers", "warning", lost, column="customer_id")
+
+
+def share_set_aside(ledger: Ledger, rows: int) -> tuple[int, float]:
+    """Rows that were set aside, and their share; rows without a customer count in neither."""
+    nobody = sum(f.rows for f in ledger.findings if f.rule == "no_customer")
+    aside = sum(f.rows for f in ledger.findings if f.state == "quarantined")
+    by_readers = len(ledger.aside)
+    whole = rows + by_readers - nobody
+    return aside, aside / whole if whole > 0 else 0.0
+
+
+def check_amounts(stage: Stage, table: str, ledger: Ledger) -> None:
+    """Warns where the typical amount of one file or month is far off the others, and of single giants."""
+    typical = stage.con.execute(f'SELECT median(abs(amount)) FROM "{table}" WHERE amount <> 0').fetchone()[0]
+    if not typical:
+        return
+    groups = [f'"{source}"' for source in stage.sources]
+    by_file = _medians(stage.con, table, "_file")
+    named = [(groups[key], median, rows) for key, median, rows in by_file]
+    for name, rows in _far_off(named) or _far_off(_medians(stage.con, table, "strftime(time, '%Y-%m')")):
+        ledger.note("maybe_cents", "warning", rows, column="amount", detail=name)
+    giants, lines = stage.con.execute(
+        f'SELECT count(*), min(_line, {MAX_LINES}) FROM "{table}" WHERE abs(amount) > ?',
+        [typical * _OUTLIER_RATIO],
+    ).fetchone()
+    if giants:
+        ledger.note("outlier_amount", "warning", giants, column="amount", lines=lines)
+
+
+def _medians(con: Any, table: str, key: str) -> list[tuple[Any, float, int]]:
+    found: list[tuple[Any, float, int]] = con.execute(
+        f'SELECT {key}, median(abs(amount)), count(*) FROM "{table}" WHERE amount <> 0 '
+        f"GROUP BY 1 HAVING count(*) >= {_MIN_GROUP_ROWS} ORDER BY 1"
+    ).fetchall()
+    return found
+
+
+def _far_off(groups: list[tuple[Any, float, int]]) -> list[tuple[str, int]]:
+    """Groups 50 times or more off the middle of the groups."""
+    if len(groups) < 2:
+        return []
+    medians = sorted(median for _, median, _ in groups)
+    middle = medians[(len(medians) - 1) // 2]
+    return [
+        (str(n), rows) for n, m, rows in groups if m >= _CENTS_RATIO * middle or m * _CENTS_RATIO <= middle
+    ]

@@ -1,0 +1,252 @@
+"""Parquet and Excel files and database tables, read in pieces of bounded size."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.columns import match_columns
+from features.contract import TableContract
+from features.errors import ConfigError, InputError
+from features.find_files import file_kind, unchanged
+from features.findings import Ledger
+from features.read_csv import read_csv
+from features.read_rows import tables_from_rows
+from features.settings import TableSource
+
+__all__ = ["memory_budget", "read_excel", "read_file", "read_parquet_file"]
+
+_BATCH_ROWS = 64 * 1024
+_MAX_UNPACKED_SHARE = 0.5
+_TEXT_WIDTH = 16
+
+
+def read_file(path: Path, contract: TableContract, source: TableSource, ledger: Ledger) -> Iterator[pa.Table]:
+    """Pieces of one file: columns named by the contract, and ``_line``.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read without guessing, is damaged, or changed while it was read.
+    """
+    if path.stat().st_size == 0:
+        raise InputError(f"{path.name}: the file is empty; there is not even a header")
+    readers = {"text": read_csv, "excel": read_excel, "parquet": read_parquet_file}
+    try:
+        with unchanged(path):
+            yield from readers[file_kind(path) or "text"](path, contract, source, ledger)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+
+
+def read_parquet_file(
+    path: Path, contract: TableContract, source: TableSource, ledger: Ledger
+) -> Iterator[pa.Table]:
+    """Pieces of a Parquet file, checksums of its pages verified; ``_line`` is the row number.
+
+    Raises
+    ------
+    InputError
+        Damaged or cut off, nested columns, or so much larger than its size that memory would not hold it.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=_texts(path)) as file:
+            found = match_columns(contract, source.columns, file.schema_arrow.names, path.name)
+            _refuse_bomb(file, list(found.values()), path.name)
+            yield from _parquet_pieces(file, found, path.name)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{path.name}: the Parquet file is damaged or cut off ({first})") from error
+
+
+def _texts(path: Path) -> list[str]:
+    """Text columns stay in dictionaries, so that one long text repeated is held once."""
+    schema = pq.read_schema(path)
+    return [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+
+
+def _parquet_pieces(file: pq.ParquetFile, found: dict[str, str], name: str) -> Iterator[pa.Table]:
+    labels = list(found.values())
+    line, held, budget = 1, 0, memory_budget()
+    if not file.metadata.num_rows:
+        yield next(tables_from_rows([], list(found)))
+    for batch in file.iter_batches(_BATCH_ROWS, columns=labels):
+        arrays = {column: batch.column(label) for column, label in found.items()}
+        held += sum(_weight(array) for array in arrays.values())
+        if held > budget:
+            raise InputError(f"{name}: needs more than {budget // 2**20} MiB of memory; split the file")
+        numbers = pa.array(range(line, line + batch.num_rows), pa.int64())
+        line += batch.num_rows
+        yield pa.table({**arrays, "_line": numbers})
+
+
+def _weight(array: pa.Array) -> int:
+    """Bytes of the array once dictionaries are written out."""
+    if not pa.types.is_dictionary(array.type):
+        return int(array.nbytes)
+    lengths = pc.binary_length(array.dictionary).take(array.indices)
+    return int(pc.sum(lengths).as_py() or 0) + 4 * len(array)
+
+
+def _refuse_bomb(file: pq.ParquetFile, labels: Sequence[str], name: str) -> None:
+    """Rows times the width of a row, from the footer alone, must fit into memory."""
+    width = 0
+    for label in labels:
+        kind = file.schema_arrow.field(label).type
+        if pa.types.is_nested(kind):
+            raise InputError(
+                f"{name}: column {label!r} holds lists or records ({kind}); one value per cell is expected"
+            )
+        width += kind.bit_width // 8 if pa.types.is_primitive(kind) else _TEXT_WIDTH
+    needed, budget = file.metadata.num_rows * width, memory_budget()
+    if needed > budget:
+        raise InputError(
+            f"{name}: {file.metadata.num_rows:,} rows need about {needed // 2**20:,} MiB, more than the "
+            f"{budget // 2**20:,} MiB that may be used; split the file"
+        )
+
+
+def memory_budget() -> int:
+    """Bytes that one table may take: half of the machine's or container's memory."""
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    control = Path("/sys/fs/cgroup/memory.max")
+    if control.is_file():
+        text = control.read_text().strip()
+        limit = min(limit, int(text)) if text.isdigit() else limit
+    return int(limit * _MAX_UNPACKED_SHARE)
+
+
+def read_excel(
+    path: Path, contract: TableContract, source: TableSource, ledger: Ledger
+) -> Iterator[pa.Table]:
+    """Pieces of one sheet; ``_line`` is the row of the sheet. Formulas count with their saved values.
+
+    Raises
+    ------
+    InputError
+        No workbook, no such sheet, an empty sheet, or a workbook that unpacks beyond memory.
+    """
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        _refuse_swollen(path)
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path.name}: not a whole Excel workbook ({error})") from error
+    try:
+        yield from _sheet_pieces(_sheet(book, source.sheet, path.name), contract, source, path.name)
+    finally:
+        book.close()
+
+
+def _refuse_swollen(path: Path) -> None:
+    with zipfile.ZipFile(path) as parts:
+        unpacked = sum(part.file_size for part in parts.infolist())
+    if unpacked > memory_budget():
+        raise InputError(f"{path.name}: unpacks to {unpacked // 2**20:,} MiB; save it as CSV or Parquet")
+
+
+def _sheet(book: Any, name: str | None, source: str) -> Any:
+    if name is None:
+        if len(book.sheetnames) > 1:
+            names = ", ".join(repr(n) for n in book.sheetnames)
+            raise InputError(f"{source}: has several sheets ({names}); name one with sheet")
+        return book.worksheets[0]
+    if name not in book.sheetnames:
+        names = ", ".join(repr(n) for n in book.sheetnames)
+        raise InputError(f"{source}: has no sheet {name!r}; its sheets are {names}")
+    return book[name]
+
+
+def _sheet_pieces(sheet: Any, contract: TableContract, source: TableSource, name: str) -> Iterator[pa.Table]:
+    sheet.reset_dimensions()
+    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    header = next((row for _, row in rows if any(value is not None for value in row)), None)
+    if header is None:
+        raise InputError(f"{name}: the sheet is empty; there is not even a header")
+    labels = ["" if value is None else str(value).strip() for value in header]
+    found = match_columns(contract, source.columns, labels, name)
+    places = [labels.index(label) for label in found.values()]
+
+    def cells() -> Iterator[tuple[int, list[Any]]]:
+        for line, row in rows:
+            values = [row[at] if at < len(row) else None for at in places]
+            if any(value is not None for value in row):
+                yield line, values
+
+    yield from tables_from_rows(cells(), list(found))
+
+
+def read_database(contract: TableContract, source: TableSource, ledger: Ledger) -> Iterator[pa.Table]:
+    """Pieces of one database table; ``_line`` is the number of the row as it came.
+
+    Raises
+    ------
+    ConfigError
+        Address or table name missing or not understood.
+    InputError
+        The database cannot be reached or read. No message holds a password.
+    """
+    import sqlalchemy as sa
+
+    url = _address(source)
+    shown = url.render_as_string(hide_password=True)
+    if not source.table:
+        raise ConfigError(f"{contract.name}: url is set without table; name the table to read")
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise InputError(f"{contract.name}: no SQLite file at {url.database!r}")
+    try:
+        engine = sa.create_engine(url)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise ConfigError(
+            f"{contract.name}: no driver for {shown} ({error}); install it, e.g. retain[postgres]"
+        ) from None
+    try:
+        yield from _database_pieces(engine, contract, source)
+    except sa.exc.NoSuchTableError:
+        raise InputError(f"{contract.name}: there is no table {source.table!r} at {shown}") from None
+    except sa.exc.SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        secret = str(url.password or "")
+        cause = cause.replace(secret, "***") if secret else cause
+        raise InputError(f"{contract.name}: cannot read {source.table!r} at {shown}: {cause}") from None
+    finally:
+        engine.dispose()
+
+
+def _database_pieces(engine: Any, contract: TableContract, source: TableSource) -> Iterator[pa.Table]:
+    import sqlalchemy as sa
+
+    schema, _, table_name = str(source.table).rpartition(".")
+    table = sa.Table(table_name, sa.MetaData(), schema=schema or None, autoload_with=engine)
+    found = match_columns(contract, source.columns, [c.name for c in table.columns], str(source.table))
+    query = sa.select(*(table.c[label] for label in found.values()))
+    with engine.connect() as connection:
+        result = connection.execution_options(stream_results=True, yield_per=20_000).execute(query)
+        yield from tables_from_rows(enumerate(result, 1), list(found))
+
+
+def _address(source: TableSource) -> Any:
+    import sqlalchemy as sa
+
+    text = source.url or ""
+    if text.startswith("env:"):
+        text = os.environ.get(text[4:], "")
+        if not text:
+            raise ConfigError(
+                f"the environment variable {(source.url or '')[4:]} is not set; it should hold the url"
+            )
+    try:
+        return sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise ConfigError("url is not a database address such as postgresql://user@host/name") from None

@@ -17,11 +17,15 @@ from typing import Annotated
 import typer
 
 from features.errors import RetainError
+from retain.commands.backtest import backtest
 from retain.commands.check import check
 from retain.commands.config import config
 from retain.commands.doctor import doctor
 from retain.commands.features import features
 from retain.commands.init import init
+from retain.commands.score import score
+from retain.commands.serve import serve
+from retain.commands.train import train
 from retain.console import EXIT_CODES, error_document, print_json
 
 __all__ = ["COMMANDS", "app", "main", "run"]
@@ -31,6 +35,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "check": check,
     "features": features,
+    "train": train,
+    "backtest": backtest,
+    "score": score,
+    "serve": serve,
     "config": config,
     "doctor": doctor,
 }

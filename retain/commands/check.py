@@ -53,9 +53,11 @@ _FACTS_ZH = {
     "suggested_window_days": "建议流失窗口(天)",
     "window_reason": "窗口理由",
     "enough_for": "数据可支持",
+    "summary": "汇总特征",
+    "closed_form_value": "闭式价值模型",
+    "churn_model": "流失模型",
+    "value_model_365": "一年价值模型",
     "median": "中位数",
-    "enough": "足够",
-    "why": "理由",
 }
 
 
@@ -165,10 +167,18 @@ def _in_language(facts: dict[str, Any], lang: _Lang) -> dict[str, Any]:
     """Facts without the texts of the other language; ``window_reason_zh`` becomes ``window_reason``."""
     other = "_en" if lang == "zh" else "_zh"
     return {
-        name.removesuffix(f"_{lang}"): _in_language(value, lang) if isinstance(value, dict) else value
+        name.removesuffix(f"_{lang}"): _answer(value, lang) if isinstance(value, dict) else value
         for name, value in facts.items()
-        if not name.endswith(other) and name != other[1:]
+        if not name.endswith(other)
     }
+
+
+def _answer(value: dict[str, Any], lang: _Lang) -> Any:
+    """``{"ok", "en", "zh"}`` as one sentence; any other group of facts stays a group."""
+    if not {"ok", "en", "zh"} <= set(value):
+        return _in_language(value, lang)
+    words = {"en": ("no", "yes"), "zh": ("否", "是")}[lang]
+    return f"{words[bool(value['ok'])]}: {value[lang]}"
 
 
 def _flat(facts: dict[str, Any], head: str = "") -> list[tuple[str, Any]]:
@@ -194,10 +204,10 @@ def _shown(value: Any) -> str:
 def _verdict(report: DataReport, lang: _Lang) -> str:
     errors, others = len(report.errors), len(report.findings) - len(report.errors)
     if lang == "zh":
-        return f"{errors} 个错误:须先改正" if errors else f"没有错误,{others} 条提示;可以训练"
+        return f"{errors} 个错误须先改正;另有 {others} 条提示" if errors else f"没有错误;{others} 条提示"
     if errors:
         return f"{errors} error(s) to put right before a run can start; {others} other finding(s)"
-    return f"no errors, {others} other finding(s): a run can start"
+    return f"no errors; {others} other finding(s)"
 
 
 def _write_quarantine(rows: Quarantine, out: Path) -> int:

@@ -56,7 +56,7 @@ def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tu
         tables = load(project.config.data, base=project.base, progress=progress).tables
         day = as_of_day(tables, project.config.run, as_of)
         table = customer_features(tables, [day]).order_by("customer_id")
-        manifest = write_list(tables.con.to_pandas(table), out)
+        manifest = write_list(tables.con.to_pyarrow(table).to_pandas(), out)
     document = {"file": str(out), "as_of": day.isoformat(), "rows": manifest.rows, "sha256": manifest.sha256}
     return document, f"{out}: {manifest.rows:,} customers as of {day.isoformat()}"
 

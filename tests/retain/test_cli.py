@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,35 @@ def test_progress_in_a_log_tells_a_stage_only_once_it_lasts(
         for stage, share in (("read", 0.1), ("read", 0.2), ("cast", 0.5), ("cast", 0.6)):
             progress(stage, share)
     assert capsys.readouterr().err == "step read (20%)\nstep cast (60%)\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class ImmediateTimer(threading.Timer):
+    def start(self) -> None:
+        self.function()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Nothing runs."""
+
+
+def test_a_terminal_sees_a_bar_once_work_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with Screen().progress("reading ") as progress:
+        assert progress is not None
+        progress("orders", 0.5)
+    assert screen.getvalue() == ""
+    monkeypatch.setattr("retain.console.threading.Timer", ImmediateTimer)
+    with Screen().progress("reading ") as progress:
+        assert progress is not None
+        progress("orders", 0.5)
+    assert "reading orders" in screen.getvalue()
+    assert "50%" in screen.getvalue()
 
 
 def test_config_prints_one_value_and_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -246,6 +246,37 @@ def test_contracts_alone_are_enough(place: Path) -> None:
     assert set(init("subs.csv").config.data.sources) == {"contracts"}
 
 
+def test_the_window_is_read_from_the_rhythm_of_the_orders(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = init("orders.csv", "--json", window=False)
+    document = json.loads(capsys.readouterr().out)
+    assert document["window_days"] == project.config.churn.window_days
+    assert document["window_reason"] in (place / "retain.toml").read_text()
+    assert document["errors"] == []
+
+
+def test_what_the_data_report_finds_wrong_is_said_at_once(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "d.csv").write_text("customer_id,order_date,amount\na,01/02/2026,1.5\na,03/02/2026,2.5\n")
+    assert init("d.csv", window=False).config.churn.window_days == 90
+    text = capsys.readouterr().out
+    assert "to put right before training" in text
+    assert 'date_format = "dmy" or "mdy"' in text
+
+
+def test_cdnow_text_goes_all_the_way_to_the_report(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "CDNOW_sample.txt").write_text(
+        " 00004 0001 19970101  2  29.33\n 00004 0001 19970118  2  29.73\n 00021 0002 19970101  3  63.34\n"
+    )
+    init("CDNOW_sample.txt")
+    capsys.readouterr()
+    assert cli.run(["check", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)["facts"]
+    assert (facts["customers"], facts["rows"], facts["one_time_buyers"]) == (2, 3, 1)
+
+
 @pytest.mark.data
 def test_the_real_lines_are_set_up(place: Path, shared_data: Path) -> None:
     config = init(str(shared_data / "online_retail_ii_lines.parquet")).config

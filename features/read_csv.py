@@ -211,7 +211,10 @@ def _sniff(sample: list[str]) -> str:
     """The delimiter under which most rows of the sample have as many fields as the header."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        try:
+            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        except csv.Error:
+            return (-1.0, 0)  # told with its line when the file is read
         alike = widths.count(widths[0]) / len(widths)
         return (alike if widths[0] > 1 else -1.0, widths[0])
 
@@ -224,7 +227,7 @@ def _regular(
     """Rows with as many fields as the header; blank lines are no rows."""
     if set(map(len, rows)) <= {width}:
         return rows, numbers
-    kept = [(row, n) for row, n in zip(rows, numbers, strict=True) if len(row) == width and any(row)]
+    kept = [(row, n) for row, n in zip(rows, numbers, strict=True) if len(row) == width]
     ragged += [n for row, n in zip(rows, numbers, strict=True) if len(row) != width and "".join(row).strip()]
     return [row for row, _ in kept], [n for _, n in kept]
 

@@ -230,7 +230,9 @@ def _database_pieces(engine: Any, contract: TableContract, source: TableSource) 
     schema, _, table_name = str(source.table).rpartition(".")
     table = sa.Table(table_name, sa.MetaData(), schema=schema or None, autoload_with=engine)
     found = match_columns(contract, source.columns, [c.name for c in table.columns], str(source.table))
-    query = sa.select(*(table.c[label] for label in found.values()))
+    # values as the driver gives them: declared types of SQLite columns promise what cells do not hold
+    raw = (sa.type_coerce(table.c[label], sa.types.NullType()).label(name) for name, label in found.items())
+    query = sa.select(*raw)
     with engine.connect() as connection:
         result = connection.execution_options(stream_results=True, yield_per=20_000).execute(query)
         yield from tables_from_rows(enumerate(result, 1), list(found))

@@ -31,7 +31,8 @@ class Look:
     """What the values of one column look like; shares are of the values that are there, 0 to 1.
 
     ``commas`` is the share that is a number only with a decimal comma, ``repeats`` the mean number of rows
-    per distinct value, ``format`` how ``date_format`` must be set for numbered times (``""``: need not be).
+    per distinct value, ``format`` how ``date_format`` must be set for numbered times (``""``: need not be),
+    ``sign`` a currency sign or code that stands beside the numbers.
     """
 
     dates: float = 0.0
@@ -42,6 +43,7 @@ class Look:
     distinct: int = 0
     repeats: float = 0.0
     format: str = ""
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def look_at(values: Sequence[str], date_format: str = "auto") -> Look:
     if not there:
         return Look()
     sample = there[:: max(1, len(there) // _SAMPLE)]
-    points = [parse_number(value, _POINT).value is not None for value in sample]
+    parsed = [parse_number(value, _POINT) for value in sample]
+    points = [number.value is not None for number in parsed]
     commas = [parse_number(value, _COMMA).value is not None for value in sample]
     formats = ("dmy", "mdy") if date_format == "auto" else (date_format,)
     dates = max(sum(parse_time(v, "UTC", f).value is not None for v in sample) for f in formats)
@@ -112,6 +115,7 @@ def look_at(values: Sequence[str], date_format: str = "auto") -> Look:
         distinct=distinct,
         repeats=len(there) / distinct,
         format=time_format(sample),
+        sign=next((number.sign for number in parsed if number.sign), ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ _LABELS = frozenset(
     {"churn", "churned", "churnvalue", "churnlabel", "exited", "attrition", "是否流失", "流失"}
 )
 _COMMAS = 0.5
+# Only signs with one meaning: ¥ and $ have several.
+_SIGNS = {"€": "EUR", "£": "GBP", "元": "CNY", "圆": "CNY", "RMB": "CNY", "円": "JPY", "₹": "INR", "₩": "KRW"}
 _MAIN = {"orders", "contracts"}
 
 
@@ -132,7 +135,20 @@ def _refuse_unknown(heads: Sequence[Head], said: Mapping[str, Mapping[str, str]]
 def _business_of(guesses: Sequence[Guess]) -> Business:
     names = "".join("".join(guess.head.columns) for guess in guesses)
     chinese = any("\u4e00" <= character <= "\u9fff" for character in names)
-    return Business("CNY", "Asia/Shanghai") if chinese else Business()
+    currency = _currency_of(guesses[0]) or ("CNY" if chinese else "")
+    return Business(currency, "Asia/Shanghai" if chinese else "")
+
+
+def _currency_of(guess: Guess) -> str:
+    """The one currency that a column of codes or the signs beside the amounts name; ``""`` when in doubt."""
+    columns, head = guess.columns, guess.head
+    if "currency" in columns:
+        at = head.columns.index(columns["currency"])
+        codes = {row[at].strip().upper() for row in head.rows if row[at].strip()}
+        code = codes.pop() if len(codes) == 1 else ""
+        return code if re.fullmatch("[A-Z]{3}", code) else ""
+    sign = head.looks[columns["amount"]].sign if "amount" in columns else ""
+    return _SIGNS.get(sign, sign.upper() if re.fullmatch("[A-Za-z]{3}", sign) else "")
 
 
 def _has_commas(guesses: Sequence[Guess]) -> bool:

@@ -44,12 +44,15 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_heads(paths: Sequence[Path], *, encoding: str = "auto", date_format: str = "auto") -> list[Head]:
-    """The heads of all files; files with the same columns are one source.
+def read_heads(
+    paths: Sequence[Path], *, encoding: str = "auto", date_format: str = "auto", skip: Path | None = None
+) -> list[Head]:
+    """The heads of all files but those below `skip`; files with the same columns are one source.
 
     A folder whose files all have the same columns stays a folder, so that new files in it are read too.
     """
-    heads = [read_head(path, encoding=encoding, date_format=date_format) for path in find_files(paths)]
+    files = [path for path in find_files(paths) if skip is None or skip.resolve() not in path.parents]
+    heads = [read_head(path, encoding=encoding, date_format=date_format) for path in files]
     heads.sort(key=lambda head: head.columns)
     together: list[Head] = []
     for _, group in groupby(heads, key=lambda head: head.columns):

@@ -73,7 +73,7 @@ def set_up(asked: Asked, progress: Progress | None = None) -> InitReport:
     say("files", 0.0)
     home = asked.path.absolute().parent
     imported = home / wishes.out_dir / "imported"
-    heads, notes = import_workbooks(_heads(asked), imported)
+    heads, notes = import_workbooks(_heads(asked, home / wishes.out_dir), imported)
     heads, joined = import_olist(heads, imported)
     proposal = propose(heads, mapping)
     wishes = _informed(wishes, asked, proposal)
@@ -127,9 +127,9 @@ def _mapping(words: Sequence[str]) -> dict[str, dict[str, str]]:
     return said
 
 
-def _heads(asked: Asked) -> list[Head]:
+def _heads(asked: Asked, skip: Path) -> list[Head]:
     try:
-        return read_heads(asked.files, encoding=asked.encoding, date_format=asked.date_format)
+        return read_heads(asked.files, encoding=asked.encoding, date_format=asked.date_format, skip=skip)
     except InputError as error:
         if "set encoding" in str(error):
             raise InputError(f"{error}; here: --encoding NAME") from None
@@ -158,7 +158,9 @@ def _notes(proposal: Proposal, wishes: Wishes, asked: Asked) -> list[str]:
         notes.append(f"currency taken to be {wishes.currency}; --currency says otherwise")
     if proposal.decimal_comma:
         notes.append("numbers have a decimal comma")
-    notes += [f"{path.name} fits no table and is not used" for path in proposal.unused]
+    notes += [
+        f"{path} is not used: it fits no table, or less well than another file" for path in proposal.unused
+    ]
     for guess in proposal.guesses:
         unsure = [f"{m.source} as {m.column}" for m in guess.matches if m.confidence < LIKELY]
         if guess.head.sheet:

@@ -190,6 +190,8 @@ def _flat(facts: dict[str, Any], head: str = "") -> list[tuple[str, Any]]:
 
 
 def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "—"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

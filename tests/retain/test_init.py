@@ -154,6 +154,29 @@ def test_wrong_options_and_files_are_exit_2(words: list[str], message: str, plac
     assert not (place / "retain.toml").exists()
 
 
+@pytest.mark.parametrize(
+    ("header", "first", "second", "currency"),
+    [
+        ("amount", "€12.50", "€3.00", "EUR"),
+        ("amount", "12.50 USD", "3.00 USD", "USD"),
+        ("amount", "$12.50", "$3.00", ""),
+        ("amount,currency", "12.50,GBP", "3.00,GBP", "GBP"),
+        ("amount,currency", "12.50,GBP", "3.00,EUR", ""),
+    ],
+)
+def test_the_currency_is_taken_only_where_it_is_sure(
+    header: str, first: str, second: str, currency: str, place: Path
+) -> None:
+    (place / "c.csv").write_text(f"customer_id,date,{header}\na,2026-01-01,{first}\na,2026-01-02,{second}\n")
+    assert init("c.csv").config.data.currency == currency
+
+
+def test_what_init_wrote_itself_is_not_taken_for_input(place: Path) -> None:
+    (place / "retain-out" / "imported").mkdir(parents=True)
+    (place / "retain-out" / "imported" / "old.csv").write_text(HEADER + lines(50))
+    assert init(".").config.data.sources["orders"].path == ("orders.csv",)
+
+
 def test_semicolons_and_decimal_commas(place: Path) -> None:
     (place / "de.csv").write_text(
         "customer_id;order_date;amount\n" + "a;05.01.2026;1.234,50\nb;25.01.2026;9,00\n"
@@ -238,7 +261,7 @@ def test_several_files_become_several_tables(place: Path, capsys: pytest.Capture
     config = init("orders.csv", "customers.csv", "complaints.csv", "weather.csv").config
     assert set(config.data.sources) == {"orders", "customers", "interactions"}
     assert config.data.sources["interactions"].columns["resolved_at"] == "resolved_at"
-    assert "weather.csv fits no table" in capsys.readouterr().out
+    assert "weather.csv is not used: it fits no table" in capsys.readouterr().out
 
 
 def test_contracts_alone_are_enough(place: Path) -> None:

@@ -101,7 +101,7 @@ def output_lock(path: Path) -> Iterator[None]:
 @contextmanager
 def explained(path: Path, part: Path | None = None) -> Iterator[None]:
     """Turn a system error into one that names the file, the cause, what to do, and what stands now."""
-    before = identity(path)
+    before, room = identity(path), _free_bytes(path.parent)
     try:
         yield
     except OSError as error:
@@ -114,16 +114,23 @@ def explained(path: Path, part: Path | None = None) -> Iterator[None]:
         if error.filename is not None and Path(str(error.filename)).parent != path.parent:
             cause = f"{cause} ({error.filename})"
         raise PublishError(
-            f"{path}: {cause}. {_advice(path, error, max(sizes, default=0))} {state}."
+            f"{path}: {cause}. {_advice(path, error, max(sizes, default=0), room)} {state}."
         ) from error
 
 
-def _advice(path: Path, error: OSError, size: int) -> str:
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
+def _advice(path: Path, error: OSError, size: int, room: int) -> str:
+    """What to do; `size` of the part or the earlier file, `room` free when the work began, both in bytes."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        free = shutil.disk_usage(path.parent).free
         return (
-            f"The disk or the quota is full: the file needs about {max(size, 1) / 1e6:,.1f} MB or more, "
-            f"{free / 1e6:,.1f} MB are free. Free some space or choose another disk."
+            f"The disk or the quota is full: the file needs about {max(size, room) / 1e6:,.1f} MB or more, "
+            f"{room / 1e6:,.1f} MB were free. Free some space or choose another disk."
         )
     if error.errno == errno.EFBIG:
         return (

@@ -296,3 +296,16 @@ def test_full_disk_leaves_the_old_lists(tmp_path):
     assert done.stderr == ""
     assert [verify(tmp_path / f"list.{ending}") for ending in ENDINGS] == old
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_text_that_looks_like_sheet_xml_stays_text(tmp_path):
+    sly = ["<r><t>x</t></r>", "<r></t></is></c></r>", "<r>&amp;</r>", "<r>"]
+    write_list(pd.DataFrame({"name": sly}), tmp_path / "list.xlsx")
+    assert sheet_rows(tmp_path / "list.xlsx")[1:] == [[text] for text in sly]
+
+
+def test_workbook_does_not_tell_the_time(tmp_path):
+    write_list(sample(), tmp_path / "list.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "list.xlsx")
+    assert (book.properties.created, book.properties.modified) == (datetime(1980, 1, 1), datetime(1980, 1, 1))
+    book.close()

@@ -145,9 +145,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "这些客户的所有行都被隔离:更正之前不会出现在任何名单中",
     ),
     "too_many_set_aside": (
-        "{detail} of the rows were set aside, more than max_quarantined_share allows; correct the file or "
-        "its settings (encoding, delimiter, decimal, date_format)",
-        "{detail} 的行被隔离,超过 max_quarantined_share;请更正文件或其读取设置",
+        "{detail} of the rows were set aside, more than max_quarantined_share allows; most of them{where}: {cause}",
+        "{detail} 的行被隔离,超过 max_quarantined_share;其中最多的{where}:{cause}",
     ),
 }
 
@@ -183,9 +182,14 @@ class Ledger:
         lines: Sequence[int] = (),
         example: str = "",
         detail: str = "",
+        cause: Finding | None = None,
     ) -> None:
-        """Writes one finding down, with the texts of its rule."""
+        """Writes one finding down, with the texts of its rule and of what caused it."""
         en, zh = (text.replace("{detail}", detail) for text in _TEXTS[rule])
+        if cause is not None:
+            where = f" ({cause.source}, line {cause.lines[0]})" if cause.lines else ""
+            en = en.replace("{where}", where).replace("{cause}", cause.en)
+            zh = zh.replace("{where}", where).replace("{cause}", cause.zh)
         shown = tuple(int(line) for line in lines[:MAX_LINES])
         self.findings.append(
             Finding(
@@ -201,6 +205,10 @@ class Ledger:
                 source=source,
             )
         )
+
+    def of(self, state: State) -> list[Finding]:
+        """The findings in one state."""
+        return [finding for finding in self.findings if finding.state == state]
 
     def set_aside(self, rule: str, source: str, lines: Sequence[int], detail: str = "") -> None:
         """Sets rows aside that a reader could not take, and writes one finding down; nothing for no lines."""

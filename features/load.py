@@ -25,9 +25,9 @@ from features.quality import (
     note_duplicates,
     note_faults,
     note_lost_customers,
+    refuse_too_many,
     set_foreign_currency_aside,
     settle_amounts,
-    share_set_aside,
 )
 from features.read_files import memory_budget, read_database, read_file
 from features.report import DataReport
@@ -194,9 +194,7 @@ class _Job:
             set_foreign_currency_aside(self.stage, self.typed, self.settings, self.ledger)
         note_faults(self.stage, self.typed, self.settings, self.source.date_format, self.ledger)
         note_lost_customers(self.stage, self.typed, self.ledger)
-        aside, share = share_set_aside(self.ledger, self.stage.rows)
-        if share > self.settings.max_quarantined_share:
-            self.ledger.note("too_many_set_aside", "error", aside, detail=f"{share:.1%}")
+        refuse_too_many(self.ledger, self.stage.rows, self.settings.max_quarantined_share)
         note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
         if "amount" in self._names():
             check_amounts(self.stage, self.typed, self.ledger)

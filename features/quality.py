@@ -16,12 +16,13 @@ __all__ = [
     "note_duplicates",
     "note_faults",
     "note_lost_customers",
+    "refuse_too_many",
     "set_foreign_currency_aside",
     "settle_amounts",
-    "share_set_aside",
 ]
 
 _CENTS_RATIO = 50
+_EXAMPLE_LENGTH = 40
 _OUTLIER_RATIO = 1e6
 _MIN_GROUP_ROWS = 20
 
@@ -84,7 +85,7 @@ def note_faults(stage: Stage, typed: str, settings: DataSettings, date_format: s
                 column=column,
                 source=stage.sources[file],
                 lines=lines,
-                example="" if text is None else repr(text),
+                example="" if text is None else repr(text[:_EXAMPLE_LENGTH]),
                 detail=_detail(rule, settings, date_format),
             )
 
@@ -98,20 +99,25 @@ def _detail(rule: str, settings: DataSettings, date_format: str) -> str:
 def note_duplicates(
     stage: Stage, typed: str, names: list[str], settings: DataSettings, ledger: Ledger
 ) -> None:
-    """Counts rows that equal an earlier one in every column, and drops them when the settings say so."""
+    """Counts rows that equal an earlier one in every column, and drops them when the settings say so.
+
+    Rows are compared in full only where their hashes agree: that takes a fraction of the memory.
+    """
     columns = ", ".join(f'"{name}"' for name in names)
+    alike = f'SELECT hash({columns}) FROM "{typed}" WHERE _fault IS NULL GROUP BY 1 HAVING count(*) > 1'
     nth = f"row_number() OVER (PARTITION BY {columns} ORDER BY _file, _line)"
-    repeated = f'SELECT _file, _line FROM "{typed}" WHERE _fault IS NULL QUALIFY {nth} > 1'
-    good = f'FROM "{typed}" WHERE _fault IS NULL'
-    groups = f"SELECT count(*) - 1 AS extra {good} GROUP BY {columns} HAVING count(*) > 1"
-    rows = stage.con.execute(f"SELECT coalesce(sum(extra), 0) FROM ({groups})").fetchone()[0]
-    if not rows:
-        return
-    if settings.exact_duplicates == "drop":
-        stage.con.execute(f'DELETE FROM "{typed}" WHERE (_file, _line) IN ({repeated})')
+    stage.con.execute(
+        f'CREATE OR REPLACE TEMP TABLE repeated AS SELECT _file, _line FROM "{typed}" '
+        f"WHERE _fault IS NULL AND hash({columns}) IN ({alike}) QUALIFY {nth} > 1"
+    )
+    rows = stage.con.execute("SELECT count(*) FROM repeated").fetchone()[0]
+    if rows and settings.exact_duplicates == "drop":
+        same = "r._file = t._file AND r._line = t._line"
+        stage.con.execute(f'DELETE FROM "{typed}" AS t USING repeated AS r WHERE {same}')
         ledger.note("duplicates_dropped", "repaired", rows)
-    else:
+    elif rows:
         ledger.note("exact_duplicates", "warning", rows)
+    stage.con.execute("DROP TABLE repeated")
 
 
 def note_lost_customers(stage: Stage, typed: str, ledger: Ledger) -> None:
@@ -124,13 +130,17 @@ def note_lost_customers(stage: Stage, typed: str, ledger: Ledger) -> None:
         ledger.note("lost_customers", "warning", lost, column="customer_id")
 
 
-def share_set_aside(ledger: Ledger, rows: int) -> tuple[int, float]:
-    """Rows that were set aside, and their share; rows without a customer count in neither."""
+def refuse_too_many(ledger: Ledger, rows: int, allowed: float) -> None:
+    """An error when more than the allowed share of the rows was set aside; one row alone is never too many.
+
+    Rows without a customer do not count: they are no faults of writing.
+    """
     nobody = sum(f.rows for f in ledger.findings if f.rule == "no_customer")
-    aside = sum(f.rows for f in ledger.findings if f.state == "quarantined")
-    by_readers = len(ledger.aside)
-    whole = rows + by_readers - nobody
-    return aside, aside / whole if whole > 0 else 0.0
+    found = ledger.of("quarantined")
+    aside, whole = sum(f.rows for f in found), rows + len(ledger.aside) - nobody
+    if aside > 1 and aside > allowed * whole:
+        most = max(found, key=lambda f: f.rows)
+        ledger.note("too_many_set_aside", "error", aside, detail=f"{aside / whole:.1%}", cause=most)
 
 
 def check_amounts(stage: Stage, table: str, ledger: Ledger) -> None:

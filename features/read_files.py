@@ -78,13 +78,20 @@ def _parquet_pieces(file: pq.ParquetFile, found: dict[str, str], name: str) -> I
     if not file.metadata.num_rows:
         yield next(tables_from_rows([], list(found)))
     for batch in file.iter_batches(_BATCH_ROWS, columns=labels):
-        arrays = {column: batch.column(label) for column, label in found.items()}
+        batch.validate(full=True)
+        arrays = {column: _as_text(batch.column(label)) for column, label in found.items()}
         held += sum(_weight(array) for array in arrays.values())
         if held > budget:
             raise InputError(f"{name}: needs more than {budget // 2**20} MiB of memory; split the file")
         numbers = pa.array(range(line, line + batch.num_rows), pa.int64())
         line += batch.num_rows
         yield pa.table({**arrays, "_line": numbers})
+
+
+def _as_text(array: pa.Array) -> pa.Array:
+    """Bytes are text without a label, as some writers leave it; they must be UTF-8."""
+    bare = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
+    return array.cast(pa.string()) if bare else array
 
 
 def _weight(array: pa.Array) -> int:

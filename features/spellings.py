@@ -130,7 +130,7 @@ Meaning = tuple[Any, str, tuple[str, ...]]
 
 
 def _time_meaning(text: str, zone: str, date_format: str) -> Meaning:
-    whole = text.removesuffix(".0") if date_format in ("epoch", "epoch_ms") else text
+    whole = text if date_format == "excel" else text.removesuffix(".0")
     parsed = parse_time(whole, zone, date_format)
     return parsed.value, parsed.fault, ("zoned",) if parsed.zoned else ()
 

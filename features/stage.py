@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.errors import InputError
 from features.local_time import to_local
 
 __all__ = ["Part", "Stage"]
@@ -67,7 +69,19 @@ class Stage:
         if pa.types.is_timestamp(kind) and kind.tz is not None:
             self.zoned[name] = self.zoned.get(name, 0) + len(array) - array.null_count
             return to_local(array, self.timezone)
-        return array.cast(_basic(kind), safe=False)
+        try:
+            return array.cast(options=_options(_basic(kind)))
+        except pa.ArrowException as error:
+            raise InputError(
+                f"{self.table}.{name}: values of type {kind} cannot be read ({error})"
+            ) from error
+
+
+def _options(kind: pa.DataType) -> pc.CastOptions:
+    """Nanoseconds and long decimals may be shortened; nothing may overflow."""
+    return pc.CastOptions(
+        kind, allow_time_truncate=True, allow_decimal_truncate=True, allow_float_truncate=True
+    )
 
 
 def _basic(kind: pa.DataType) -> pa.DataType:

@@ -98,3 +98,17 @@ def test_quoted_text_comes_back_as_it_was(tmp_path, cells):
     rows, ledger = read(tmp_path, HEAD + quoted, encoding="utf-8")
     assert [(i, s) for _, i, s in rows] == [(row[0], row[2]) for row in cells]
     assert ledger.aside == []
+
+
+@given(raw=st.binary(max_size=200) | st.text(max_size=100).map(str.encode), head=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_break_the_reader(tmp_path, raw, head):
+    whole = (HEAD.encode() if head else b"") + raw
+    for name in ("s.csv", "s.csv.gz"):
+        told, rows = name, []
+        try:
+            rows, _ = read(tmp_path, whole, name)
+        except InputError as error:
+            told = str(error)
+        assert told.startswith(name)
+        assert all(line > 1 for line, _, _ in rows)

@@ -123,6 +123,26 @@ def test_nested_columns_are_refused(tmp_path):
         read(tmp_path, path="o.parquet")
 
 
+def test_text_without_a_label_must_be_utf8(tmp_path):
+    for ids, message in (([b"007", b"\xe6\x9d\x8e"], ""), ([b"007", b"\xff"], "damaged")):
+        pq.write_table(
+            SMALL.set_column(0, "customer_id", [pa.array(ids, pa.binary())]), tmp_path / "o.parquet"
+        )
+        if message:
+            with pytest.raises(InputError, match=message):
+                read(tmp_path, path="o.parquet")
+        else:
+            assert values(read(tmp_path, path="o.parquet"), "customer_id") == [("007",), ("李",)]
+
+
+def test_times_and_kinds_beyond_reading_are_refused(tmp_path):
+    far = pa.array([2**62, 0], pa.int64()).cast(pa.timestamp("ms"))
+    for column in (far, pa.array([1, 2], pa.duration("s"))):
+        pq.write_table(SMALL.set_column(1, "time", [column]), tmp_path / "o.parquet", store_schema=True)
+        with pytest.raises(InputError, match=r"orders\.time|o\.parquet"):
+            read(tmp_path, path="o.parquet")
+
+
 def test_an_empty_parquet_is_a_table_without_rows(tmp_path):
     pq.write_table(SMALL.slice(0, 0), tmp_path / "o.parquet")
     assert values(read(tmp_path, path="o.parquet"), "customer_id") == []

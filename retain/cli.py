@@ -53,7 +53,6 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
-_TERMINATED = 143
 _INTERRUPTED = 130
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -96,22 +95,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line as a process of its own and give its exit code.
 
     Files written from here on are readable by their owner only, telemetry of the libraries is off, and
-    SIGTERM unwinds the stack so that half-written files are removed.
+    SIGTERM, SIGINT and SIGHUP unwind the stack so that half-written files are removed.
     """
     os.umask(0o077)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    signal.signal(signal.SIGTERM, _terminate)
-    return run(sys.argv[1:] if argv is None else argv)
+    stopped: list[int] = []
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        stopped.append(128 + signum)
+        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup and background jobs ignore some signals on purpose.
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, stop)
+    return run(sys.argv[1:] if argv is None else argv, stopped)
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], stopped: Sequence[int] = ()) -> int:
     """Run one command and give its exit code; a failure becomes a message on standard error.
 
     Parameters
     ----------
     argv : sequence of str
         The words after ``retain``.
+    stopped : sequence of int
+        Exit codes of the signals that came meanwhile. DuckDB turns what a signal raises into an error of its
+        own, so the exception alone does not tell.
 
     Returns
     -------
@@ -128,7 +139,7 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
         if debug:
             traceback.print_exception(error, file=sys.stderr)
-        return _end(error, as_json=as_json)
+        return stopped[0] if stopped else _end(error, as_json=as_json)
 
 
 def _end(error: Exception, *, as_json: bool) -> int:
@@ -149,7 +160,3 @@ def _message(error: Exception) -> str:
         return str(error)
     # The text of other exceptions may quote a customer's values.
     return f"unexpected {type(error).__name__}; run again with --debug to see where"
-
-
-def _terminate(_signum: int, _frame: FrameType | None) -> None:
-    raise SystemExit(_TERMINATED)

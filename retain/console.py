@@ -15,6 +15,7 @@ Code  Meaning
 4     an output could not be written whole, or another process holds it; the old one stands
 5     too few rows, dates or classes for this step
 6     a model bundle is missing, damaged or does not fit the features
+129   stopped by SIGHUP: the terminal went away
 130   stopped by Ctrl-C
 143   stopped by SIGTERM
 ===== ==============================================================================
@@ -46,6 +47,7 @@ EXIT_CODES: dict[int, str] = {
     4: "an output could not be written whole, or another process holds it; the old one stands",
     5: "too few rows, dates or classes for this step",
     6: "a model bundle is missing, damaged or does not fit the features",
+    129: "stopped by SIGHUP",
     130: "stopped by Ctrl-C",
     143: "stopped by SIGTERM",
 }

@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -125,26 +124,50 @@ def test_ctrl_c_is_130(failing) -> None:
     assert cli.run(["fail"]) == 130
 
 
-def test_sigterm_unwinds_and_is_143(tmp_path: Path) -> None:
-    mark = tmp_path / "unwound"
+STOPPED = """
+import os, pathlib, signal, sys
+import retain.cli as c
+def wait() -> None:
+    mark, swallow = sys.argv[1], sys.argv[3] == "1"
+    try:
+        os.kill(os.getpid(), signal.Signals[sys.argv[2]])
+        signal.pause()
+    except BaseException as error:
+        if swallow:
+            raise RuntimeError("Query interrupted") from error
+        raise
+    finally:
+        pathlib.Path(mark).write_text("unwound")
+c.app = c.typer.Typer(rich_markup_mode=None)
+c.app.command()(wait)
+sys.exit(c.main([]))
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+@pytest.mark.parametrize("swallow", ["0", "1"])
+def test_a_signal_unwinds_and_has_its_code(name: str, code: int, swallow: str, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    done = python(STOPPED, str(mark), name, swallow)
+    assert done.returncode == code
+    assert mark.read_text() == "unwound"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
     code = (
-        "import sys, os, signal, pathlib, retain.cli as c\n"
-        "def run(argv):\n"
-        "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
-        "        signal.pause()\n"
-        "    finally:\n"
-        "        pathlib.Path(sys.argv[1]).write_text('yes')\n"
-        "c.run = run\nsys.exit(c.main([]))"
+        "import os, signal, sys, retain.cli as c\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "c.run = lambda *_: os.kill(os.getpid(), signal.SIGHUP) or 0\n"
+        "sys.exit(c.main([]))"
     )
-    assert python(code, str(mark)).returncode == 143
-    assert mark.read_text() == "yes"
+    assert python(code).returncode == 0
 
 
 def test_the_process_is_private_and_silent_to_the_outside(tmp_path: Path) -> None:
     code = (
         "import os, sys, retain.cli as c\n"
-        "c.run = lambda argv: open(sys.argv[1], 'w').close() or 0\n"
+        "c.run = lambda *_: open(sys.argv[1], 'w').close() or 0\n"
         "c.main([]); print(os.environ['DO_NOT_TRACK'], os.environ['BENTOML_DO_NOT_TRACK'], "
         "os.environ['MLFLOW_DISABLE_TELEMETRY'])"
     )
@@ -154,7 +177,7 @@ def test_the_process_is_private_and_silent_to_the_outside(tmp_path: Path) -> Non
 
 
 def test_what_the_user_set_in_the_environment_stays() -> None:
-    code = "import os, retain.cli as c; c.run = lambda a: 0; c.main([]); print(os.environ['DO_NOT_TRACK'])"
+    code = "import os, retain.cli as c; c.run = lambda *_: 0; c.main([]); print(os.environ['DO_NOT_TRACK'])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "DO_NOT_TRACK": "1"}
     )
@@ -250,9 +273,3 @@ def test_features_catalogue_is_printed_in_both_languages(capsys: pytest.CaptureF
     assert set(first) == {"name", "en", "zh", "unit", "window", "formula", "source"}
     assert cli.run(["features", "--catalogue", "--lang", "zh"]) == 0
     assert first["zh"] in capsys.readouterr().out.replace("\n", "")
-
-
-def test_sigterm_handler_is_the_only_signal_changed() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    assert cli.run(["--version"]) == 0
-    assert signal.getsignal(signal.SIGINT) is before

@@ -40,7 +40,14 @@ _DOCS = (
     ColumnDoc(
         "days_since_last", "Days since the last purchase", "距上次购买天数", "days", "all", "as_of - last"
     ),
-    ColumnDoc("orders_total", "Orders", "订单数", "orders", "all", "distinct orders with a positive line"),
+    ColumnDoc(
+        "orders_total",
+        "Orders",
+        "订单数",
+        "orders",
+        "all",
+        "distinct orders of each day with a positive line",
+    ),
     ColumnDoc("purchase_days", "Days with a purchase", "购买天数", "days", "all", "days with an order"),
     ColumnDoc("spend_total", "Spend", "消费总额", "currency", "all", "sum of positive amounts"),
     ColumnDoc("value_total", "Spend less returns", "净消费总额", "currency", "all", "sum of amounts"),
@@ -80,7 +87,7 @@ _DOCS = (
         "近365天毛利",
         "currency",
         "365 days",
-        "sum of (amount - cost) over lines with a cost; missing when no line has one",
+        "sum of (amount - cost) over lines with a cost; missing when no line ever had one",
     ),
 )
 
@@ -117,7 +124,7 @@ def _derived(t: ir.Table) -> dict[str, Any]:
     repeat_spend = t.spend_total - t._first_spend
     return {
         "frequency": frequency,
-        "recency": age_first - age_last,
+        "recency": ibis.ifelse(frequency > 0, age_first - age_last, 0),
         "T": age_first,
         "days_since_last": age_last,
         "monetary_value": ibis.ifelse(frequency > 0, ratio(repeat_spend, frequency), 0.0),

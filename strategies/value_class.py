@@ -22,6 +22,7 @@ __all__ = [
     "current_value",
     "growth_horizon",
     "growth_potential",
+    "value_axes",
     "value_class",
 ]
 
@@ -151,6 +152,39 @@ def growth_potential(
         raise InputError(f"growth potential: {len(expected)} expected values but {len(now)} current values.")
     growth = np.maximum(0.0, expected * (_YEAR_DAYS / horizon_days) - now)
     return pd.Series(growth, index=column.index, name="growth_potential")
+
+
+def value_axes(
+    features: pd.DataFrame, predicted: pd.DataFrame, *, horizons_days: Iterable[int], margin_rate: float
+) -> pd.DataFrame:
+    """The two axes of the value class: ``current_value`` and ``growth_potential``, margin per year.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Customers with ``margin_365d`` or ``value_365d``.
+    predicted : DataFrame
+        The same customers with ``expected_value_{h}d`` (spend less returns) for every horizon.
+    horizons_days : iterable of int
+        Horizons predicted; growth is missing when all are shorter than 180 days.
+    margin_rate : float
+        In (0, 1].
+
+    Examples
+    --------
+    >>> features = pd.DataFrame({"value_365d": [100.0]})
+    >>> predicted = pd.DataFrame({"expected_value_365d": [150.0]})
+    >>> value_axes(features, predicted, horizons_days=[365], margin_rate=0.2).iloc[0].to_list()
+    [20.0, 10.0]
+    """
+    now = current_value(features, margin_rate=margin_rate)
+    horizon = growth_horizon(horizons_days)
+    if horizon is None:
+        growth = pd.Series(np.nan, index=features.index)
+    else:
+        ahead = predicted[f"expected_value_{horizon}d"] * margin_rate
+        growth = growth_potential(ahead, now, horizon_days=horizon)
+    return pd.DataFrame({"current_value": now, "growth_potential": growth}, index=features.index)
 
 
 def _cut(values: Numbers, share: float) -> float | None:

@@ -50,4 +50,4 @@ class TrainingSettings(_Section):
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     seed: int = 20260101
-    num_threads: int = Field(default=2, ge=1, le=256)
+    num_threads: int = Field(default=1, ge=1, le=256)

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.errors import NotEnoughData
 from training.models.gamma_gamma import GammaGamma
 from training.models.mbg_nbd import MbgNbd
 
 __all__ = ["Anchor"]
 
 Floats = npt.NDArray[np.float64]
-_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,34 @@ class Anchor:
     kept_share: float
 
     @classmethod
-    def fit(cls, features: pd.DataFrame) -> Anchor:
-        """Fits both models on the features of one snapshot."""
+    def fit(cls, features: pd.DataFrame, *, ridge: float = 1e-3) -> Anchor:
+        """Fits both models on the features of one snapshot.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame
+            Customers with the order features of one day.
+        ridge : float
+            Pull of the log-parameters towards plain values, ≥ 0; about 1 for a handful of customers.
+
+        Raises
+        ------
+        NotEnoughData
+            When nobody has bought anything.
+        """
         x, t_x, T = _history(features)
         days, mean = _spend(features)
+        if not (days > 0).any():
+            raise NotEnoughData(
+                f"orders: none of {len(features)} customers has a purchase with a positive amount before the "
+                "day; check the amount column or choose a later --as-of"
+            )
         spend = float(features["spend_total"].sum())
         kept = float(features["value_total"].sum()) / spend if spend > 0 else 1.0
         per_day = float(features["orders_total"].sum()) / max(1.0, float(features["purchase_days"].sum()))
         return cls(
-            MbgNbd.fit(x, t_x, T, ridge=_RIDGE),
-            GammaGamma.fit(days, mean),
+            MbgNbd.fit(x, t_x, T, ridge=ridge),
+            GammaGamma.fit(days, mean, ridge=ridge),
             max(1.0, per_day),
             min(1.0, max(0.0, kept)),
         )

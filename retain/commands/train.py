@@ -1,0 +1,88 @@
+"""``retain train``: fit on past snapshots, judge out of time, register, promote when it beats the champion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retain.commands import ConfigOption, JsonOption, QuietOption
+from retain.console import Screen
+
+if TYPE_CHECKING:
+    from retain.config import Project
+    from training.models.bundle import Bundle
+    from training.train import Trained, Verdict
+
+__all__ = ["train"]
+
+
+def train(
+    path: ConfigOption = Path("retain.toml"),
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Nothing at or after this day is used.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train, judge out of time, log to MLflow, and promote when the champion is beaten."""
+    from retain.config import load_config
+
+    screen = Screen(json=json, quiet=quiet)
+    project = load_config(path)
+    trained, bundle, verdict, run_id = _run(screen, project, as_of)
+    screen.result(_document(project, trained, bundle, verdict, run_id), *_tell(trained, bundle, verdict))
+
+
+def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, Bundle, Verdict, str]:
+    from features.load import load
+    from features.publish import sweep_parts
+    from retain.as_of import as_of_day
+    from training.tracking import champion_bundle, point_to, register
+    from training.train import challenge
+    from training.train import train as run
+
+    config, models = project.config, project.models_dir
+    models.mkdir(parents=True, exist_ok=True)
+    for name in sweep_parts(models):
+        screen.note(f"removed a leftover of a run that was cut off: {name}")
+    with screen.progress() as progress:
+        tables = load(config.data, base=project.base, progress=progress).tables
+        day = as_of_day(tables, config.run, as_of)
+        trained = run(tables, day, config.training, config.strategies, progress=progress)
+        bundle = trained.bundle.save(models)
+        champion = champion_bundle(config.tracking, models, uri=project.tracking_uri)
+        verdict = challenge(trained, champion, config.training)
+        folder = models / bundle.version
+        known = register(trained, bundle, folder, verdict, config.tracking, uri=project.tracking_uri)
+    if verdict.promote:
+        point_to(models, bundle.version)
+    return trained, bundle, verdict, known.run_id
+
+
+def _document(
+    project: Project, trained: Trained, bundle: Bundle, verdict: Verdict, run_id: str
+) -> dict[str, Any]:
+    return {
+        "model_version": bundle.version,
+        "bundle": str(project.models_dir / bundle.version),
+        "as_of": bundle.trained_as_of.isoformat(),
+        "evidence": bundle.evidence,
+        "promoted": verdict.promote,
+        "verdict": {"en": verdict.en, "zh": verdict.zh},
+        "mlflow_run": run_id,
+        "notes": list(trained.notes),
+        "judged": bundle.card["judged"],
+    }
+
+
+def _tell(trained: Trained, bundle: Bundle, verdict: Verdict) -> list[Any]:
+    from retain.metric_table import metric_table
+
+    told: list[Any] = [f"Model {bundle.version}, as of {bundle.trained_as_of}, evidence {bundle.evidence}"]
+    told += [f"Note: {note}" for note in trained.notes]
+    if trained.judged is not None:
+        told.append(metric_table(trained.judged))
+    told.append(f"{'Champion now' if verdict.promote else 'Not promoted'}: {verdict.en}")
+    return told

@@ -1,0 +1,138 @@
+"""From a panel to a bundle: the rung the data allow, its heads, and the frozen reference figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from features.pipeline import FEATURES
+from strategies.rfm_scores import RfmEdges
+from strategies.settings import StrategySettings
+from strategies.value_class import ValueCuts, value_axes
+from training.fit import fit_head, shortfall
+from training.head_kind import HeadKind
+from training.models.anchor import Anchor
+from training.models.bundle import Bundle
+from training.models.curve import ValueCurve
+from training.models.head import Head
+from training.panel import Panel
+from training.settings import TrainingSettings
+
+__all__ = ["Evidence", "build_bundle", "evidence_for"]
+
+Evidence = Literal["rule", "btyd", "ml"]
+Progress = Callable[[str, float], None]
+MIN_CUSTOMERS = 30
+MIN_REPEATERS = 10
+_GOLDEN_ROWS = 16
+
+
+def evidence_for(panel: Panel, window_days: int) -> tuple[Evidence, str]:
+    """The highest rung the panel can carry, and why not a higher one (empty at the top).
+
+    ``ml`` needs what `training.fit.shortfall` asks for; ``btyd`` needs 30 customers, 10 of them with a repeat
+    purchase; ``rule`` is the closed form held to plain values, for anything less.
+    """
+    rows = panel.at(panel.as_of)
+    repeaters = int((rows["frequency"] > 0).sum())
+    if len(rows) < MIN_CUSTOMERS or repeaters < MIN_REPEATERS:
+        need = f"at least {MIN_CUSTOMERS} customers and {MIN_REPEATERS} with a repeat purchase"
+        return "rule", f"{len(rows)} customers, {repeaters} with a repeat purchase; fitting needs {need}"
+    missing = shortfall(panel, HeadKind("churn", window_days))
+    return ("btyd", f"trees need more: {missing}") if missing else ("ml", "")
+
+
+def build_bundle(
+    panel: Panel,
+    settings: TrainingSettings,
+    *,
+    evidence: Evidence,
+    strategies: StrategySettings | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Fits everything a prediction on ``panel.as_of`` needs.
+
+    Parameters
+    ----------
+    panel : Panel
+        From `training.fit.anchored`.
+    settings : TrainingSettings
+        Window, horizons, money rules, seed.
+    evidence : {"rule", "btyd", "ml"}
+        Rung to build.
+    strategies : StrategySettings, optional
+        Cuts to freeze; the defaults without it.
+    progress : callable, optional
+        Told the stage and its share done.
+
+    Returns
+    -------
+    Bundle
+        Unsaved, with reference figures and golden rows.
+    """
+    rows = panel.at(panel.as_of)[["as_of", "customer_id", *FEATURES]]
+    anchor = Anchor.fit(rows, ridge=1.0 if evidence == "rule" else 1e-3)
+    heads = _heads(panel, settings, progress) if evidence == "ml" else {}
+    value = settings.value
+    curve = ValueCurve(
+        value.horizons_days,
+        value.margin_rate,
+        value.discount_rate,
+        value.lifetime_days,
+        {k.horizon_days: h for k, h in heads.items() if k.name == "orders"},
+        {k.horizon_days: h for k, h in heads.items() if k.name == "value"},
+    )
+    window = settings.churn.window_days
+    churn = heads.get(HeadKind("churn", window), Head())
+    bundle = Bundle(evidence, panel.as_of, window, anchor, churn, curve)
+    bundle = replace(bundle, reference=_reference(bundle, rows, strategies or StrategySettings()))
+    return bundle.with_golden(_golden_rows(rows, settings.seed))
+
+
+def _heads(panel: Panel, settings: TrainingSettings, progress: Progress | None) -> dict[HeadKind, Head]:
+    kinds = [HeadKind("churn", settings.churn.window_days)]
+    kinds += [HeadKind(name, h) for h in settings.value.horizons_days for name in ("orders", "value")]
+    found = {}
+    for done, kind in enumerate(kinds):
+        if progress:
+            progress(f"fitting {kind.name} {kind.horizon_days} d", done / len(kinds))
+        head = fit_head(panel, kind, settings)
+        if head is not None:
+            found[kind] = head
+    return found
+
+
+def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings) -> dict[str, object]:
+    features = rows.drop(columns=["as_of", "customer_id"])
+    predicted = bundle.predict(features, bundle.trained_as_of)
+    grid = np.quantile(predicted["churn_probability"].to_numpy(np.float64), np.linspace(0.0, 1.0, 101))
+    curve = bundle.curve
+    axes = value_axes(features, predicted, horizons_days=curve.horizons_days, margin_rate=curve.margin_rate)
+    return {
+        "churn_grid": [float(p) for p in grid],
+        "value_cuts": ValueCuts.fit(axes, strategies).to_dict(),
+        "rfm_edges": RfmEdges.fit(features).to_dict(),
+        "customers": len(rows),
+    }
+
+
+def _golden_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Made-up customers: every column drawn by itself between population deciles, then made consistent."""
+    rng = np.random.default_rng(seed)
+    made = {}
+    for name in FEATURES:
+        known = rows[name].dropna().to_numpy(np.float64)
+        low, high = np.quantile(known, [0.1, 0.9]) if known.size else (np.nan, np.nan)
+        made[name] = np.round(low + (high - low) * rng.random(_GOLDEN_ROWS), 2)
+    golden = pd.DataFrame(made)
+    golden["frequency"] = np.floor(golden["frequency"])
+    golden["purchase_days"] = golden["frequency"] + 1
+    golden["T"] = np.ceil(golden["T"]) + golden["frequency"] + 1
+    recency = np.maximum(np.minimum(golden["recency"], golden["T"]), golden["frequency"])
+    golden["recency"] = np.where(golden["frequency"] > 0, recency, 0.0)
+    golden["value_mean"] = golden["value_mean"].fillna(1.0).clip(lower=0.01)
+    return golden

@@ -1,0 +1,209 @@
+"""The one door to MLflow: a run per training, the bundle as its artefact, and the alias ``champion``.
+
+Nothing that MLflow could execute is logged: text files only, hashed by the bundle's own manifest, and no row of
+any customer. Metrics go in one batch, because one by one they cost tens of milliseconds each.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.errors import ModelError, RetainError
+from features.publish import publish_file
+from training.backtest import CutOff
+from training.models.bundle import Bundle
+from training.plots import save_all
+from training.settings import TrackingSettings
+from training.train import Trained, Verdict
+
+__all__ = ["Registered", "champion_bundle", "point_to", "register"]
+
+_CHAMPION = "champion"
+_BUNDLE = "bundle_version"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What MLflow keeps of a training.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow run.
+    model_version : str
+        Version number in MLflow's registry.
+    promoted : bool
+        The alias ``champion`` now points to it.
+    """
+
+    run_id: str
+    model_version: str
+    promoted: bool
+
+
+def register(
+    trained: Trained, bundle: Bundle, folder: Path, verdict: Verdict, settings: TrackingSettings, *, uri: str
+) -> Registered:
+    """Logs one training run, registers its bundle and moves the alias when the verdict says so.
+
+    Parameters
+    ----------
+    trained : Trained
+        The run.
+    bundle : Bundle
+        The saved bundle.
+    folder : Path
+        Folder of the saved bundle.
+    verdict : Verdict
+        From `training.train.challenge`.
+    settings : TrackingSettings
+        Experiment and model name.
+    uri : str
+        Tracking address.
+
+    Raises
+    ------
+    RetainError
+        When MLflow cannot be reached or written; the bundle on disk stays.
+    """
+    with _client(uri) as client:
+        run_id = client.create_run(_experiment(client, settings, folder), run_name=bundle.version).info.run_id
+        try:
+            _log(client, run_id, trained, bundle, folder)
+        except BaseException:
+            client.set_terminated(run_id, "KILLED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+        version = _version(client, settings, run_id, bundle)
+        client.set_model_version_tag(settings.model_name, version, "verdict", verdict.en)
+        if verdict.promote:
+            client.set_registered_model_alias(settings.model_name, _CHAMPION, version)
+    return Registered(run_id, version, verdict.promote)
+
+
+def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -> Bundle | None:
+    """The champion's bundle, fetched into `models_dir` when it is not there; None when there is no champion."""
+    with _client(uri) as client:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = client.get_model_version_by_alias(settings.model_name, _CHAMPION)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+        folder = models_dir / found.tags[_BUNDLE]
+        if not folder.is_dir():
+            _fetch(client, found.run_id, folder)
+    try:
+        return Bundle.load(folder)
+    except ModelError:
+        return None
+
+
+def point_to(models_dir: Path, version: str) -> None:
+    """Writes the pointer file that serving follows."""
+
+    def write(path: Path) -> None:
+        path.write_text(version + "\n", encoding="utf-8")
+
+    publish_file(models_dir / _CHAMPION, write)
+
+
+@contextmanager
+def _client(uri: str) -> Iterator[Any]:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except MlflowException as error:
+        where = uri.partition("://")[0]
+        raise RetainError(
+            f"MLflow ({where}) refused: {error.error_code}; check [tracking] uri or MLFLOW_TRACKING_URI. "
+            "The trained bundle is kept in the models folder."
+        ) from error
+
+
+def _experiment(client: Any, settings: TrackingSettings, folder: Path) -> str:
+    known = client.get_experiment_by_name(settings.experiment)
+    if known is not None:
+        return str(known.experiment_id)
+    local = folder.parent.parent / "mlartifacts"
+    tracking = str(client.tracking_uri)
+    place = local.absolute().as_uri() if tracking.startswith("sqlite") else None
+    return str(client.create_experiment(settings.experiment, artifact_location=place))
+
+
+def _log(client: Any, run_id: str, trained: Trained, bundle: Bundle, folder: Path) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    card = bundle.card
+    params = {
+        **_flat(card["settings"]),
+        **{k: card[k] for k in ("as_of", "first_day", "snapshots", "rows", "sampled")},
+    }
+    tags = {"data_hash": card["data_hash"], _BUNDLE: bundle.version, "evidence": bundle.evidence}
+    client.log_batch(
+        run_id,
+        metrics=[Metric(k, v, 0, 0) for k, v in _metrics(trained.judged).items()],
+        params=[Param(k, str(v)) for k, v in params.items()],
+        tags=[RunTag(k, v) for k, v in tags.items()],
+    )
+    client.log_artifacts(run_id, str(folder), "bundle")
+    if trained.judged is not None and len(trained.judged.value):
+        with tempfile.TemporaryDirectory() as temporary:
+            judged = trained.judged
+            save_all(Path(temporary), judged.churned, judged.probability, judged.value, judged.expected_value)
+            client.log_artifacts(run_id, temporary, "plots")
+
+
+def _metrics(judged: CutOff | None) -> dict[str, float]:
+    """``model/quantity/metric`` at the judged cut-off; what cannot be computed is left out."""
+    if judged is None:
+        return {}
+    flat = {f"{model}/{k}": v for model, found in judged.models.items() for k, v in _flat(found, "/").items()}
+    return {k: float(v) for k, v in flat.items() if isinstance(v, float) and np.isfinite(v)}
+
+
+def _flat(values: dict[Any, Any], mark: str = ".") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= {f"{key}{mark}{k}": v for k, v in _flat(value, mark).items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
+def _version(client: Any, settings: TrackingSettings, run_id: str, bundle: Bundle) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(settings.model_name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
+    tags = {_BUNDLE: bundle.version}
+    return str(client.create_model_version(settings.model_name, source, run_id, tags=tags).version)
+
+
+def _fetch(client: Any, run_id: str, folder: Path) -> None:
+    from features.publish import publish_dir
+
+    with tempfile.TemporaryDirectory() as temporary:
+        found = Path(client.download_artifacts(run_id, "bundle", temporary))
+
+        def write(target: Path) -> None:
+            for file in sorted(found.iterdir()):
+                (target / file.name).write_bytes(file.read_bytes())
+
+        publish_dir(folder, write)

@@ -224,13 +224,14 @@ def _trims(stage: Stage, column: Column, ledger: Ledger) -> bool:
         f'SELECT "{name}" AS id FROM "{part}" WHERE "{name}" IS NOT NULL' for part in parts
     )
     trimmed = f"trim(id, {_BLANKS})"
-    rows = stage.con.execute(
-        f"SELECT count(*) FROM ({union}) WHERE id <> {trimmed} AND {trimmed} <> ''"
-    ).fetchone()[0]
+    blank = f"SELECT id, {trimmed} AS bare FROM ({union}) WHERE id <> {trimmed} AND {trimmed} <> ''"
+    rows, apart = stage.con.execute(
+        f"SELECT count(*), count(DISTINCT id) - count(DISTINCT bare) FROM ({blank})"
+    ).fetchone()
     if not rows:
         return False
-    apart = stage.con.execute(
-        f"SELECT count(DISTINCT id) - count(DISTINCT {trimmed}) FROM ({union}) WHERE {trimmed} <> ''"
+    apart += stage.con.execute(
+        f"SELECT count(*) FROM ({union}) WHERE id IN (SELECT bare FROM ({blank}))"
     ).fetchone()[0]
     if apart:
         ledger.note("id_blanks_kept", "warning", rows, column=name)

@@ -150,6 +150,7 @@ class _Job:
             parse_time("", self.settings.timezone, self.source.date_format)
             self._read(base, progress)
             self.typed = cast_table(self.stage, self.source, self.settings, self.ledger, self.today)
+            self.stage.drop()
             self._check()
             self._keep()
         except InputError as error:

@@ -51,10 +51,12 @@ def map_spellings(
     parts = [p.name for p in stage.parts.values() if _is_text(column, p.types.get(column.name))]
     if not parts or column.kind in ("id", "text"):
         return None
-    if column.kind == "time" and date_format == "auto":
-        texts = _unusual(stage.con, parts, column, "ymd", settings)
+    auto = column.kind == "time" and date_format == "auto"
+    texts = _unusual(stage.con, parts, column, "ymd" if auto else date_format, settings)
+    if auto:
         date_format = decide_order(texts, f"{stage.table}.{column.name}")
-    texts = _unusual(stage.con, parts, column, date_format, settings)
+    if auto and date_format != "ymd":
+        texts = _unusual(stage.con, parts, column, date_format, settings)
     meanings = _meanings(texts, column, settings, date_format)
     name = f"spelled_{stage.table}_{column.name}"
     if meanings.num_rows:

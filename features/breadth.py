@@ -7,14 +7,19 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.exact import FINE, at_least, from_units, ratio
+from features.exact import FINE, at_least, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["BREADTH"]
 
 _DOCS = (
     ColumnDoc(
-        "products", "Different products bought", "购买过的商品数", "products", "all", "distinct products"
+        "products",
+        "Different products bought",
+        "购买过的商品数",
+        "products",
+        "all",
+        "distinct products; missing without products",
     ),
     ColumnDoc(
         "products_new_90d",
@@ -22,7 +27,7 @@ _DOCS = (
         "近90天首次购买的商品数",
         "products",
         "90 days",
-        "first purchases of a product in [as_of - 90, as_of)",
+        "products whose first known purchase lies in [as_of - 90, as_of); missing without products",
     ),
     ColumnDoc(
         "products_entropy",
@@ -30,7 +35,7 @@ _DOCS = (
         "商品多样性(熵)",
         "nats",
         "all",
-        "-Σ p ln p over products, p = share of lines",
+        "-Σ p ln p over products, p = share of lines bought; missing without products",
     ),
     ColumnDoc(
         "products_repeat_share",
@@ -38,7 +43,7 @@ _DOCS = (
         "重复购买商品占比",
         "share",
         "all",
-        "1 - products / lines with a product",
+        "1 - products / lines bought with a product; missing without products",
     ),
     ColumnDoc(
         "categories",
@@ -46,7 +51,7 @@ _DOCS = (
         "购买过的品类数",
         "categories",
         "all",
-        "distinct categories",
+        "distinct categories; missing without categories",
     ),
     ColumnDoc(
         "categories_entropy",
@@ -54,16 +59,23 @@ _DOCS = (
         "品类多样性(熵)",
         "nats",
         "all",
-        "-Σ p ln p over categories, p = share of lines",
+        "-Σ p ln p over categories, p = share of lines bought; missing without categories",
     ),
-    ColumnDoc("lines_per_order", "Lines per order", "每单行数", "lines", "all", "lines / orders"),
+    ColumnDoc(
+        "lines_per_order",
+        "Lines per order",
+        "每单行数",
+        "lines",
+        "all",
+        "lines but returns / orders; missing without an order",
+    ),
     ColumnDoc(
         "price_mean",
         "Mean price per piece",
         "平均单件价格",
         "currency",
         "all",
-        "spend / quantity of lines bought",
+        "spend / quantity of the lines bought that have a quantity; missing without one",
     ),
     ColumnDoc(
         "weekend_share",
@@ -71,7 +83,7 @@ _DOCS = (
         "周末购买占比",
         "share",
         "all",
-        "purchase days on Saturday or Sunday / purchase days",
+        "purchase days on Saturday or Sunday / purchase days; missing without a purchase",
     ),
 )
 
@@ -86,7 +98,8 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "_categories": days.new_categories.sum(),
         "_category_lines": days.category_lines.sum(),
         "_category_nlogn": days.category_nlogn.sum(),
-        "_quantity": from_units(days.quantity_u.sum()),
+        "_quantity": days.quantity_u.sum(),
+        "_priced": days.priced_u.sum(),
         "_weekend": weekend.cast("int64").sum(),
     }
 
@@ -107,7 +120,7 @@ def _derived(t: ir.Table) -> dict[str, Any]:
         "categories": ibis.ifelse(with_category, t._categories.cast("float64"), missing),
         "categories_entropy": _entropy(t._category_lines, t._category_nlogn),
         "lines_per_order": ratio(t._lines, t.orders_total),
-        "price_mean": ratio(t.spend_total, t._quantity),
+        "price_mean": ratio(t._priced, t._quantity),
         "weekend_share": ratio(t._weekend, t.purchase_days),
     }
 

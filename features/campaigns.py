@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 
 from features.family import ColumnDoc, Family
@@ -37,7 +36,7 @@ _CAMPAIGN_DOCS = (
         "距上次营销触达天数",
         "days",
         "all",
-        "as_of - last contact",
+        "as_of - last contact whose arm is not hold-out; missing without one",
         _C,
     ),
 )
@@ -57,9 +56,7 @@ _HOLD_OUT = ("hold-out", "holdout", "hold_out", "control")
 
 
 def _campaigns(events: ir.Table) -> dict[str, Any]:
-    made = ibis.literal(value=True)
-    if "arm" in events.columns:
-        made = (~events.arm.lower().isin(_HOLD_OUT)).fill_null(True)
+    made = (~events.arm.lower().isin(_HOLD_OUT)).fill_null(True)
     return {
         "campaigns_90d": (made & (events.age <= 90)).cast("int64").sum(),
         "campaigns_365d": (made & (events.age <= 365)).cast("int64").sum(),

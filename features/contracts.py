@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 
 from features.exact import from_units, to_units
@@ -38,7 +37,7 @@ _DOCS = (
         "首份合同至今天数",
         "days",
         "all",
-        "as_of - first start",
+        "as_of - first start; missing without a contract",
         _S,
     ),
     ColumnDoc(
@@ -47,7 +46,7 @@ _DOCS = (
         "距合同到期天数",
         "days",
         "as_of",
-        "smallest agreed end - as_of over running contracts",
+        "smallest agreed end - as_of over running contracts; missing without one",
         _S,
     ),
     ColumnDoc(
@@ -63,22 +62,16 @@ _DOCS = (
 
 
 def _before(events: ir.Table, column: str) -> Any:
-    if column not in events.columns:
-        return ibis.literal(value=False)
     return (events[column].date() < events.as_of).fill_null(False)
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:
     cancelled = _before(events, "cancelled_at")
     running = ~cancelled & ~_before(events, "end")
-    missing = ibis.null("float64")
-    charge = events.monthly_charge if "monthly_charge" in events.columns else missing
-    left = (
-        events.end.date().delta(events.as_of, unit="day") if "end" in events.columns else ibis.null("int64")
-    )
+    left = events.end.date().delta(events.as_of, unit="day")
     return {
         "contracts_active": running.cast("int64").sum(),
-        "contract_charge": from_units(to_units(charge).sum(where=running)),
+        "contract_charge": from_units(to_units(events.monthly_charge).sum(where=running)),
         "contract_days": events.age.max(),
         "contract_days_left": left.min(where=running),
         "contracts_cancelled": cancelled.cast("int64").sum(),

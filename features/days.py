@@ -29,7 +29,9 @@ _SUMS = (
     "margin_u",
     "costed_lines",
     "quantity_u",
+    "priced_u",
     "new_products",
+    "day_products",
     "product_lines",
     "product_nlogn",
     "new_categories",
@@ -49,9 +51,15 @@ def day_facts(orders: ir.Table) -> ir.Table:
     Returns
     -------
     ir.Table
-        Keys ``customer_id, day, known_day``; whole-number sums: orders (distinct, with a positive line),
-        lines, spend (positive amounts), net (all amounts), returns, discount, margin, quantity, and the
-        additive parts of distinct counts and entropies. Money in 1/10,000 of the currency.
+        Keys ``customer_id, day, known_day``; whole-number sums: orders (distinct within the day, with a
+        positive line), lines that are no returns, spend (positive amounts), net (all amounts), returns,
+        discount, margin, quantity and the spend it was bought for, and the additive parts of distinct
+        counts and entropies. Money in 1/10,000 of the currency.
+
+    Notes
+    -----
+    However the source signs them: a discount takes money off a line that is no return, and a return gives
+    its cost back.
     """
     lines = _marked(orders)
     sums = {name: lines[name].sum() for name in _SUMS}
@@ -79,25 +87,31 @@ def with_gaps(days: ir.Table, keys: list[str]) -> ir.Table:
 
 def _marked(orders: ir.Table) -> ir.Table:
     amount = orders.amount
-    bought = amount > 0
+    bought, kept = amount > 0, amount >= 0
     cost = _optional(orders, "cost")
+    cost = ibis.ifelse(kept, cost, -cost.abs())
+    discount = ibis.ifelse(kept, _optional(orders, "discount").abs().fill_null(0.0), 0.0)
+    quantity = _optional(orders, "quantity")
+    priced = bought & (quantity > 0).fill_null(False)
     facts: dict[str, Any] = {
         "bought_line": bought.cast("int64"),
+        "lines": kept.cast("int64"),
         "spend_u": to_units(ibis.ifelse(bought, amount, 0.0)),
         "net_u": to_units(amount),
         "returns_u": to_units(ibis.ifelse(amount < 0, -amount, 0.0)),
         "returns": (amount < 0).cast("int64"),
-        "discount_u": to_units(_optional(orders, "discount")),
-        "discounted_lines": (_optional(orders, "discount").fill_null(0.0) > 0).cast("int64"),
+        "discount_u": to_units(discount),
+        "discounted_lines": (discount > 0).cast("int64"),
         "margin_u": to_units(ibis.ifelse(cost.notnull(), amount - cost, 0.0)),
         "costed_lines": cost.notnull().cast("int64"),
-        "quantity_u": to_units(ibis.ifelse(bought, _optional(orders, "quantity"), 0.0)),
+        "quantity_u": to_units(ibis.ifelse(priced, quantity, 0.0)),
+        "priced_u": to_units(ibis.ifelse(priced, amount, 0.0)),
     }
     lines = orders.mutate(**facts)
     lines = _first_lines(lines)
     lines = _distinct(lines, "product", "new_products", "product_lines", "product_nlogn")
     lines = _distinct(lines, "category", "new_categories", "category_lines", "category_nlogn")
-    return lines.mutate(lines=ibis.literal(1, "int64"))
+    return _products_of_day(lines)
 
 
 def _optional(orders: ir.Table, name: str) -> Any:
@@ -129,3 +143,12 @@ def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -
             nlogn: ibis.ifelse(counted, to_units(step, FINE), ibis.literal(0, "int64")),
         }
     ).drop("_nth")
+
+
+def _products_of_day(lines: ir.Table) -> ir.Table:
+    """Marks each product once per day. On the first day all are new, unless lines arrive out of order."""
+    if "product" not in lines.columns or "known_at" not in lines.columns:
+        return lines.mutate(day_products=lines.new_products)
+    window = ibis.window(group_by=["customer_id", "day", "product", "bought_line"], order_by=["known_day"])
+    first = (lines.product_lines > 0) & (ibis.row_number().over(window) == 0)
+    return lines.mutate(day_products=first.cast("int64"))

@@ -34,7 +34,7 @@ _DOCS = (
         "首购行数",
         "lines",
         "all",
-        "lines of the first day",
+        "lines of the first day that are no returns; missing without a purchase",
     ),
     ColumnDoc(
         "first_order_products",
@@ -42,7 +42,7 @@ _DOCS = (
         "首购商品数",
         "products",
         "all",
-        "distinct products of the first day",
+        "distinct products of the first day; missing when its lines have none",
     ),
     ColumnDoc(
         "first_order_discount_share",
@@ -50,7 +50,7 @@ _DOCS = (
         "首购折扣率",
         "share",
         "all",
-        "discount / (spend + discount) of the first day",
+        "discount / (spend + discount) of the first day; missing without a purchase",
     ),
     ColumnDoc(
         "one_time_buyer",
@@ -72,8 +72,8 @@ def _measures(days: ir.Table) -> dict[str, Any]:
     return {
         "tenure_days": days.age.max(),
         "first_order_value": from_units(first("spend_u")),
-        "first_order_lines": first("lines"),
-        "first_order_products": first("new_products"),
+        "first_order_lines": first("lines").cast("float64"),
+        "first_order_products": first("day_products").cast("float64").nullif(0.0),
         "_first_discount": from_units(first("discount_u")),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 
 from features.family import ColumnDoc, Family
@@ -58,7 +57,7 @@ _DOCS = (
         "距上次投诉天数",
         "days",
         "all",
-        "as_of - last complaint",
+        "as_of - last complaint; missing without one",
         _S,
     ),
     ColumnDoc(
@@ -67,7 +66,7 @@ _DOCS = (
         "平均投诉解决天数",
         "days",
         "all",
-        "mean of resolved - time over complaints solved before as_of",
+        "mean of resolved - time over complaints solved before as_of; missing without one",
         _S,
     ),
     ColumnDoc(
@@ -76,21 +75,16 @@ _DOCS = (
         "距上次互动天数",
         "days",
         "all",
-        "as_of - last contact",
+        "as_of - last contact; missing without one",
         _S,
     ),
 )
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:
-    no = ibis.literal(value=False)
-    complaint = events.kind.lower() == "complaint" if "kind" in events.columns else no
-    complaint = complaint.fill_null(False)
-    if "resolved_at" in events.columns:
-        solved = (events.resolved_at.date() < events.as_of).fill_null(False)
-        took = events.resolved_at.date().delta(events.day, unit="day")
-    else:
-        solved, took = no, ibis.null("int64")
+    complaint = (events.kind.lower() == "complaint").fill_null(False)
+    solved = (events.resolved_at.date() < events.as_of).fill_null(False)
+    took = events.resolved_at.date().delta(events.day, unit="day")
     return {
         "contacts_90d": (events.age <= 90).cast("int64").sum(),
         "contacts_365d": (events.age <= 365).cast("int64").sum(),

@@ -8,6 +8,7 @@ from datetime import date
 import ibis.expr.types as ir
 
 from features.days import day_facts
+from features.errors import ConfigError
 from features.exact import from_units
 from features.snapshot import as_of_table, future, past
 from features.tables import Tables
@@ -31,8 +32,16 @@ def labels(tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int]) 
     -------
     ir.Table
         ``as_of, customer_id`` and for each h ``orders_{h}d`` (orders) and ``value_{h}d`` (spend less returns,
-        currency). Customers who did nothing in the horizon have zeros.
+        currency). Customers who did nothing in the horizon have zeros; more came back than was bought where
+        the value is negative.
+
+    Raises
+    ------
+    ConfigError
+        When a horizon is shorter than a day, or none is given.
     """
+    if not horizons_days or min(horizons_days) < 1:
+        raise ConfigError(f"horizons_days is {list(horizons_days)}; name at least one, each of 1 day or more")
     cuts = as_of_table(as_of)
     days = day_facts(tables.orders)
     known = past(days, cuts).select("as_of", "customer_id").distinct()

@@ -40,7 +40,7 @@ _DOCS = (
         "情感忠诚",
         "0 to 1",
         "all",
-        "satisfaction_mean / 10 - 0.1 per complaint of the last 365 days, at least 0",
+        "satisfaction_mean / 10 - 0.1 per complaint of the last 365 days, at least 0; missing without a survey",
         "surveys",
     ),
     ColumnDoc(
@@ -49,7 +49,7 @@ _DOCS = (
         "意向忠诚",
         "0 to 1",
         "all",
-        "recommend_mean / 10, at least 0.8 after a referral",
+        "recommend_mean / 10, at least 0.8 after a referral; missing without either",
         "surveys",
     ),
     ColumnDoc("loyalty", "Loyalty", "忠诚度", "0 to 1", "all", "mean of the dimensions that are known"),
@@ -62,7 +62,7 @@ def _dimensions(t: ir.Table) -> dict[str, Any]:
     span = ratio(t.recency, t["T"]).fill_null(0.0)
     regular = (1.0 / (1.0 + t.irregularity)).fill_null(0.0)
     complaints = t.complaints_365d.fill_null(0).cast("float64")
-    recommend = t.recommend_mean / 10.0
+    recommend = clip(t.recommend_mean / 10.0, 0.0, 1.0)
     referred = t.referrals_total.fill_null(0) > 0
     return {
         "loyalty_behavioural": (frequent + span + regular) / 3.0,

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from features.breadth import BREADTH
 from features.campaigns import CAMPAIGNS, REFERRALS
+from features.contract import TABLES, Kind, TableContract
 from features.contracts import CONTRACTS
 from features.days import day_facts, merge_days, with_gaps
 from features.family import Family
@@ -37,6 +38,14 @@ _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
 FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, *_EVENT_FAMILIES, LOYALTY)
 FEATURES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.names)
 _KEYS = ["as_of", "customer_id"]
+_TYPES: dict[Kind, str] = {
+    "id": "string",
+    "text": "string",
+    "time": "timestamp",
+    "money": "float64",
+    "number": "float64",
+    "flag": "boolean",
+}
 
 
 def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
@@ -53,8 +62,8 @@ def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
     -------
     ir.Table
         One row per ``as_of`` and customer with an order line known before it: the two keys, then `FEATURES`
-        (numbers; counts int64, the rest float64; missing where a quantity does not exist). The columns are
-        the same whatever tables are present.
+        (int64 for counts and days on orders that every customer has, float64 for the rest; missing where a
+        quantity does not exist). Columns and types are the same whatever tables are present.
 
     Examples
     --------
@@ -66,8 +75,9 @@ def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
     ...     "time": pd.to_datetime(["2026-01-01", "2026-01-11"]),
     ...     "amount": [10.0, 30.0],
     ... })
-    >>> rows = customer_features(tables_from_frames({"orders": orders}), [date(2026, 1, 16)]).execute()
-    >>> rows.loc[0, ["frequency", "recency", "T", "monetary_value", "overdue_ratio"]].to_list()
+    >>> tables = tables_from_frames({"orders": orders})
+    >>> row = tables.con.to_pyarrow(customer_features(tables, [date(2026, 1, 16)])).to_pylist()[0]
+    >>> [row[name] for name in ("frequency", "recency", "T", "monetary_value", "overdue_ratio")]
     [1, 10, 15, 30.0, 0.5]
     """
     cuts = as_of_table(as_of)
@@ -95,9 +105,16 @@ def _join_events(customers: ir.Table, tables: Tables, family: Family, cuts: ir.T
     events = getattr(tables, family.source)
     if events is None:
         return customers.mutate(**{name: ibis.null("float64") for name in family.names})
-    known = past(events, cuts)
+    known = past(_complete(events, TABLES[family.source]), cuts)
     latest = known.age.min().over(ibis.window(group_by=_KEYS))
     known = known.mutate(latest_age=latest)
     found = known.group_by(_KEYS).aggregate(**family.measures(known))
     joined = customers.left_join(found, _KEYS).drop("as_of_right", "customer_id_right")
-    return joined.mutate(**{name: joined[name].fill_null(0) for name in family.fill})
+    columns = {name: joined[name].cast("float64") for name in family.names}
+    return joined.mutate(**columns | {name: columns[name].fill_null(0.0) for name in family.fill})
+
+
+def _complete(events: ir.Table, contract: TableContract) -> ir.Table:
+    """The table with every column of its contract; what the source lacks is missing in each row."""
+    absent = [c for c in contract.columns if c.name not in events.columns]
+    return events.mutate(**{c.name: ibis.null(_TYPES[c.kind]) for c in absent}) if absent else events

@@ -23,16 +23,28 @@ _DOCS = (
         "-sum of negative amounts in [as_of - 90, as_of)",
     ),
     ColumnDoc(
-        "returns_share", "Share of spend returned", "退货占比", "share", "all", "returns_value / spend_total"
+        "returns_share",
+        "Share of spend returned",
+        "退货占比",
+        "share",
+        "all",
+        "returns_value / spend_total; missing without a purchase",
     ),
-    ColumnDoc("discount_value", "Discount received", "获得折扣金额", "currency", "all", "sum of discounts"),
+    ColumnDoc(
+        "discount_value",
+        "Discount received",
+        "获得折扣金额",
+        "currency",
+        "all",
+        "sum of discounts on lines that are no returns",
+    ),
     ColumnDoc(
         "discount_share",
         "Share of the list price taken off",
         "折扣率",
         "share",
         "all",
-        "discount / (spend + discount)",
+        "discount / (spend + discount); missing when both are 0",
     ),
     ColumnDoc(
         "discounted_lines_share",
@@ -40,7 +52,7 @@ _DOCS = (
         "折扣购买行占比",
         "share",
         "all",
-        "lines with a discount / lines",
+        "lines with a discount / lines, both without returns; missing without a line",
     ),
 )
 

@@ -103,9 +103,10 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "purchase_days": days.bought.sum(),
         "orders_total": days.orders.sum(),
         "_lines": days.lines.sum(),
+        "_spend_u": days.spend_u.sum(),
         "spend_total": from_units(days.spend_u.sum()),
         "value_total": from_units(days.net_u.sum()),
-        "_first_spend": days.spend_u.argmax(days.age, where=bought).fill_null(0).cast("float64") / 10_000.0,
+        "_first_u": days.spend_u.argmax(days.age, where=bought).fill_null(0),
         "value_365d": from_units(days.net_u.sum(where=year)),
         "_margin_365d": from_units(days.margin_u.sum(where=year)),
         "_costed": days.costed_lines.sum(),
@@ -121,7 +122,7 @@ def _derived(t: ir.Table) -> dict[str, Any]:
     frequency = ibis.greatest(t.purchase_days - 1, 0)
     age_first = t._first_age.coalesce(t._any_age)
     age_last = t._last_age.coalesce(t._last_any_age)
-    repeat_spend = t.spend_total - t._first_spend
+    repeat_spend = from_units(t._spend_u - t._first_u)
     return {
         "frequency": frequency,
         "recency": ibis.ifelse(frequency > 0, age_first - age_last, 0),

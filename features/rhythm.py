@@ -13,15 +13,48 @@ from features.family import ColumnDoc, Family
 __all__ = ["RHYTHM"]
 
 _DOCS = (
-    ColumnDoc("gap_mean", "Usual gap between purchases", "平均购买间隔", "days", "all", "mean gap"),
-    ColumnDoc("gap_median", "Median gap between purchases", "购买间隔中位数", "days", "all", "median gap"),
     ColumnDoc(
-        "gap_sd", "Spread of the gaps", "购买间隔标准差", "days", "all", "sample standard deviation, 2+ gaps"
+        "gap_mean",
+        "Usual gap between purchases",
+        "平均购买间隔",
+        "days",
+        "all",
+        "mean gap; missing for one-time buyers",
     ),
-    ColumnDoc("gap_max", "Longest gap", "最长购买间隔", "days", "all", "largest gap"),
-    ColumnDoc("gap_last", "Last gap", "最近一次购买间隔", "days", "all", "gap before the last purchase day"),
     ColumnDoc(
-        "irregularity", "Irregularity of the rhythm", "购买节奏不规则度", "ratio", "all", "gap_sd / gap_mean"
+        "gap_median",
+        "Median gap between purchases",
+        "购买间隔中位数",
+        "days",
+        "all",
+        "median gap; missing for one-time buyers",
+    ),
+    ColumnDoc(
+        "gap_sd",
+        "Spread of the gaps",
+        "购买间隔标准差",
+        "days",
+        "all",
+        "sample standard deviation; missing with fewer than 2 gaps",
+    ),
+    ColumnDoc(
+        "gap_max", "Longest gap", "最长购买间隔", "days", "all", "largest gap; missing for one-time buyers"
+    ),
+    ColumnDoc(
+        "gap_last",
+        "Last gap",
+        "最近一次购买间隔",
+        "days",
+        "all",
+        "gap before the last purchase day; missing for one-time buyers",
+    ),
+    ColumnDoc(
+        "irregularity",
+        "Irregularity of the rhythm",
+        "购买节奏不规则度",
+        "ratio",
+        "all",
+        "gap_sd / gap_mean; missing with fewer than 2 gaps",
     ),
     ColumnDoc(
         "overdue_ratio",
@@ -37,7 +70,7 @@ _DOCS = (
         "相对最长间隔超期比",
         "ratio",
         "all",
-        "days_since_last / gap_max",
+        "days_since_last / gap_max; missing for one-time buyers",
     ),
     ColumnDoc(
         "gap_last_ratio",
@@ -45,7 +78,7 @@ _DOCS = (
         "最近间隔与平均间隔之比",
         "ratio",
         "all",
-        "gap_last / gap_mean",
+        "gap_last / gap_mean; missing for one-time buyers",
     ),
 )
 
@@ -56,8 +89,8 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "_gap_sum": days.gap.sum(),
         "_gap_squares": (days.gap * days.gap).sum(),
         "gap_median": days.gap.median().cast("float64"),
-        "gap_max": days.gap.max(),
-        "gap_last": days.gap.argmin(days.age, where=days.gap.notnull()),
+        "gap_max": days.gap.max().cast("float64"),
+        "gap_last": days.gap.argmin(days.age, where=days.gap.notnull()).cast("float64"),
     }
 
 

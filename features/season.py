@@ -65,7 +65,7 @@ _DOCS = (
 
 
 def _measures(days: ir.Table) -> dict[str, Any]:
-    found: dict[str, Any] = {"_first_day": days.day.min()}
+    found: dict[str, Any] = {"_first_day": days.day.min(where=days.bought == 1).coalesce(days.day.min())}
     for h in _AHEAD:
         window = (days.age <= 365) & (days.age > 365 - h)
         found[f"_year_ago_{h}"] = from_units(days.spend_u.sum(where=window))
@@ -77,7 +77,7 @@ def _turn(day: Any) -> Any:
 
 
 def _derived(t: ir.Table) -> dict[str, Any]:
-    known = t._any_age >= 365
+    known = t["T"] >= 365
     found: dict[str, Any] = {
         "season_sin": _turn(t.as_of).sin(),
         "season_cos": _turn(t.as_of).cos(),

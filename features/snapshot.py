@@ -25,8 +25,8 @@ def as_of_table(dates: Sequence[date]) -> ir.Table:
     Examples
     --------
     >>> from datetime import date
-    >>> as_of_table([date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2)]).count().execute()
-    np.int64(2)
+    >>> as_of_table([date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2)]).to_pyarrow().num_rows
+    2
     """
     if not dates:
         raise ConfigError("no as_of date given: name at least one day, such as 2026-01-31")

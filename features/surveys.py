@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 
 from features.exact import ratio, to_units
@@ -20,11 +19,17 @@ _DOCS = (
         "最近满意度",
         "0 to 10",
         "all",
-        "score of the last day answered (mean when several)",
+        "score of the last day answered (mean when several); missing without an answer",
         _S,
     ),
     ColumnDoc(
-        "satisfaction_mean", "Mean satisfaction score", "平均满意度", "0 to 10", "all", "mean score", _S
+        "satisfaction_mean",
+        "Mean satisfaction score",
+        "平均满意度",
+        "0 to 10",
+        "all",
+        "mean score; missing without an answer",
+        _S,
     ),
     ColumnDoc(
         "satisfaction_gap",
@@ -32,17 +37,25 @@ _DOCS = (
         "满意度差距(感知−期望)",
         "-10 to 10",
         "all",
-        "mean of score - expected where both were asked",
+        "mean of score - expected where both were asked; missing where never",
         _S,
     ),
-    ColumnDoc("recommend_mean", "Will to recommend", "推荐意愿", "0 to 10", "all", "mean of recommend", _S),
+    ColumnDoc(
+        "recommend_mean",
+        "Will to recommend",
+        "推荐意愿",
+        "0 to 10",
+        "all",
+        "mean of recommend; missing without one",
+        _S,
+    ),
     ColumnDoc(
         "survey_days",
         "Days since the last answer",
         "距上次答复天数",
         "days",
         "all",
-        "as_of - last answer",
+        "as_of - last answer; missing without one",
         _S,
     ),
 )
@@ -55,15 +68,12 @@ def _mean(value: Any, where: Any = None) -> Any:
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:
-    missing = ibis.null("float64")
-    expected = events.expected if "expected" in events.columns else missing
-    recommend = events.recommend if "recommend" in events.columns else missing
     latest = events.age == events.latest_age
     return {
         "satisfaction_last": _mean(events.score, latest),
         "satisfaction_mean": _mean(events.score),
-        "satisfaction_gap": _mean(events.score - expected),
-        "recommend_mean": _mean(recommend),
+        "satisfaction_gap": _mean(events.score - events.expected),
+        "recommend_mean": _mean(events.recommend),
         "survey_days": events.age.min(),
     }
 

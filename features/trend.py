@@ -45,7 +45,7 @@ _DOCS = (
             f"近{w}天客单价环比",
             "ratio",
             f"{2 * w} days",
-            "mean order value / mean order value before",
+            "mean order value / mean order value before; missing when either has no order",
         )
         for w in _WINDOWS
     ),
@@ -77,7 +77,7 @@ _DOCS = (
         "购买日均消费",
         "currency",
         "all",
-        "spend / purchase days",
+        "spend / purchase days; missing without a purchase",
     ),
     ColumnDoc(
         "value_last",
@@ -94,7 +94,7 @@ _DOCS = (
         "最近消费与均值之比",
         "ratio",
         "all",
-        "value_last / value_mean",
+        "value_last / value_mean; missing without a purchase",
     ),
     ColumnDoc(
         "value_slope",
@@ -102,7 +102,7 @@ _DOCS = (
         "消费趋势斜率",
         "1/day",
         "all",
-        "least-squares slope of spend on day / value_mean; 3+ purchase days",
+        "least-squares slope of spend on day / value_mean; missing with fewer than 3 purchase days",
     ),
     ColumnDoc(
         "value_log_sd",
@@ -110,7 +110,7 @@ _DOCS = (
         "消费波动(对数)",
         "log",
         "all",
-        "standard deviation of ln(1 + spend)",
+        "sample standard deviation of ln(1 + spend); missing for one-time buyers",
     ),
     ColumnDoc(
         "months_active", "Months with a purchase", "有购买的月数", "months", "all", "distinct calendar months"
@@ -121,7 +121,7 @@ _DOCS = (
         "有购买月份占比",
         "share",
         "all",
-        "months_active / months since the first purchase, at least 1",
+        "months_active / calendar months from the first purchase to the day before as_of",
     ),
 )
 
@@ -180,12 +180,16 @@ def _slope(t: ir.Table, mean: Any) -> Any:
     return ibis.ifelse(n > 2, -ratio(ratio(joint, spread), mean), ibis.null("float64"))
 
 
+def _month(day: Any) -> Any:
+    return day.year() * 12 + day.month()
+
+
 def _derived(t: ir.Table) -> dict[str, Any]:
     n = t.purchase_days.cast("float64")
     mean = ratio(t.spend_total, t.purchase_days)
     logs = t._log_sum.cast("float64") / 1e6
     spread = (t._log_squares.cast("float64") / 1e12 - logs * logs / n.nullif(0.0)) / (n - 1.0).nullif(0.0)
-    months = ibis.greatest(t._first_age.cast("float64") / 30.4375, 1.0)
+    months = _month(t.as_of - ibis.interval(days=1)) - _month(t._first_day) + 1
     found = {
         "value_mean": mean,
         "value_last_ratio": ratio(t.value_last, mean),

@@ -17,7 +17,11 @@ from strategies.settings import StrategySettings
 from training.backtest import OURS, CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
 from training.fit import anchored
+from training.head_kind import HeadKind
+from training.levels import realised_error
+from training.metrics import log_loss
 from training.models.bundle import Bundle
+from training.models.head import logit, sigmoid
 from training.panel import Panel, build_panel
 from training.settings import TrainingSettings
 
@@ -147,7 +151,11 @@ def _champion_loss(trained: Trained, champion: Bundle, settings: TrainingSetting
 def _judged(
     panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: Progress
 ) -> tuple[CutOff | None, Evidence, list[str]]:
-    """Judges the rung on the latest labelled day; trees that lose to the closed form are not used."""
+    """Judges the rung on the latest labelled day; trees that lose to the closed form are not used.
+
+    The two are compared with the level taken out of both: the level of one day is the season's doing, and the
+    level curve has a back-test of its own.
+    """
     window = settings.churn.window_days
     day = latest_cut_off(panel, window)
     if day is None:
@@ -164,11 +172,17 @@ def _judged(
             [f"trees could not be judged at {day.isoformat()}: too little history before it"],
         )
     below = judge(panel, build_bundle(known, settings, evidence="btyd"), day, settings)
-    ours, theirs = (c.models[OURS]["churn"]["log_loss"] for c in (judged, below))
+    ours, theirs = (_levelled_log_loss(c, window) for c in (judged, below))
     if ours <= theirs + _TOLERANCE:
         return judged, "ml", []
-    lost = f"trees lost to the closed form at {day.isoformat()} (log loss {ours:.4f} > {theirs:.4f})"
+    lost = f"trees lost to the closed form at {day.isoformat()} (levelled log loss {ours:.4f} > {theirs:.4f})"
     return below, "btyd", [f"evidence btyd: {lost}"]
+
+
+def _levelled_log_loss(judged: CutOff, window: int) -> float:
+    score = logit(np.clip(judged.probability, 1e-12, 1.0 - 1e-12))
+    error = realised_error(HeadKind("churn", window), score, judged.churned)
+    return log_loss(judged.churned, sigmoid(score + error))
 
 
 def _card(panel: Panel, settings: TrainingSettings, judged: CutOff | None) -> dict[str, Any]:

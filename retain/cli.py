@@ -45,6 +45,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 # No telemetry, no model code from elsewhere, and a tracking server that is down fails in seconds.
 _ENVIRONMENT = {
+    # The closed forms are fitted on matrices so small that a second thread only costs.
+    "OPENBLAS_NUM_THREADS": "1",
     "BENTOML_DO_NOT_TRACK": "True",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

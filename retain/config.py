@@ -44,7 +44,7 @@ class RunSettings(BaseModel):
 
     as_of: date | Literal["auto"] = "auto"
     seed: int = Field(default=TrainingSettings().seed, ge=0)
-    num_threads: int = Field(default=1, ge=1, le=256)
+    num_threads: int = Field(default=2, ge=1, le=256)
 
 
 class RetainConfig(BaseModel):

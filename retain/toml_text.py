@@ -141,7 +141,7 @@ discount_rate = 0.1
 # 此日之前为历史;"auto" 表示最后一笔订单的次日
 as_of = {as_of}
 seed = 20260101
-num_threads = 1
+num_threads = 2
 
 [paths]
 # Models, runs, lists and the store; relative to this file · 输出目录(相对本文件)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
 
@@ -96,13 +97,14 @@ def build_bundle(
 def _heads(panel: Panel, settings: TrainingSettings, progress: Progress | None) -> dict[HeadKind, Head]:
     kinds = [HeadKind("churn", settings.churn.window_days)]
     kinds += [HeadKind(name, h) for h in settings.value.horizons_days for name in ("orders", "value")]
-    found = {}
-    for done, kind in enumerate(kinds):
-        if progress:
-            progress(f"fitting {kind.name} {kind.horizon_days} d", done / len(kinds))
-        head = fit_head(panel, kind, settings)
-        if head is not None:
-            found[kind] = head
+    found: dict[HeadKind, Head] = {}
+    with ThreadPoolExecutor(settings.num_threads) as pool:
+        fitted = pool.map(lambda kind: fit_head(panel, kind, settings), kinds)
+        for done, (kind, head) in enumerate(zip(kinds, fitted, strict=True), start=1):
+            if progress:
+                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(kinds))
+            if head is not None:
+                found[kind] = head
     return found
 
 

@@ -62,7 +62,7 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head |
     kind : HeadKind
         What to predict.
     settings : TrainingSettings
-        Seed and threads.
+        The seed.
 
     Returns
     -------
@@ -154,6 +154,6 @@ class _Task:
             "seed": self.settings.seed % 2**31,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": self.settings.num_threads,
+            "num_threads": 1,
             "verbosity": -1,
         }

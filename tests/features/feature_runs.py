@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from features.frames import connect
 from features.pipeline import customer_features
 from features.tables import Tables
+from retain.shop import ShopSettings, simulate
 from tests.features.sql_oracle import COLUMNS
 
 KEYS = ["as_of", "customer_id"]
@@ -34,10 +35,23 @@ def orders(*rows: tuple[Any, ...], columns: str = "customer_id time amount") -> 
     return table(columns, *rows).reindex(columns=list(COLUMNS["orders"]))
 
 
+def shop(lines: pd.DataFrame, **events: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All tables that features read, with all columns; those not named have no rows."""
+    frames = {name: events.get(name, pd.DataFrame()) for name in COLUMNS} | {"orders": lines}
+    return {name: frame.reindex(columns=list(COLUMNS[name])) for name, frame in frames.items()}
+
+
 def run(frames: dict[str, pd.DataFrame], *as_of: str) -> pd.DataFrame:
     """Features at the days, indexed by customer (one day) or by day and customer."""
     found = features(frames, *as_of).to_pandas()
     return found.set_index("customer_id" if len(as_of) == 1 else KEYS)
+
+
+@cache
+def demo_shop() -> dict[str, pd.DataFrame]:
+    """The tables of a small demo shop."""
+    tables = simulate(ShopSettings(customers=200, days=400, seed=7)).tables
+    return shop(tables["orders"].to_pandas(), **{n: t.to_pandas() for n, t in tables.items() if n in COLUMNS})
 
 
 def row(frames: dict[str, pd.DataFrame], as_of: str, customer: str = "a") -> dict[str, Any]:
@@ -69,7 +83,7 @@ class _CompiledRun:
             self.con.con.execute(f'CREATE TABLE "{name}" ({kinds}, day DATE, known_day DATE)')
         tables = Tables(con=self.con, **{name: self.con.table(name) for name in shape})
         self.expression = customer_features(tables, [date(2000, 1, 1)])
-        self.con.to_pyarrow(self.expression)
+        self.schema = self.con.to_pyarrow(self.expression).schema
         self.sql = self.con.compile(self.expression)
         self.cuts = next(iter(self.expression.op().find(ops.InMemoryTable))).name
 
@@ -86,7 +100,8 @@ class _CompiledRun:
             con.execute(f'DELETE FROM "{name}"')
             con.execute(f'INSERT INTO "{name}" SELECT *, {days} FROM (SELECT {fields} FROM rows)')
             con.unregister("rows")
-        return con.execute(self.sql).to_arrow_table().sort_by([(k, "ascending") for k in KEYS])
+        found = con.execute(self.sql).to_arrow_table().cast(self.schema)
+        return found.sort_by([(k, "ascending") for k in KEYS])
 
 
 def same_bits(one: pa.Table, other: pa.Table) -> bool:
@@ -176,3 +191,31 @@ def random_shop(seed: int, customers: int = 400) -> pd.DataFrame:
     for name, values in zip(("quantity", "discount", "cost"), whole, strict=True):
         frame[name] = np.where(rng.random(n) < 0.3, np.nan, values)
     return frame.assign(known_at=START + pd.to_timedelta(hours + late, unit="h"))
+
+
+def random_events(seed: int, customers: int = 400) -> dict[str, pd.DataFrame]:
+    """Contacts, answers, campaign contacts, referrals and contracts of many customers, with holes."""
+    rng = np.random.default_rng(seed)
+    n = customers * 3
+
+    def times(share: float) -> pd.Series:
+        found = pd.Series(START + pd.to_timedelta(rng.integers(0, 800 * 24, n), unit="h"))
+        return found.mask(rng.random(n) < share)
+
+    def numbers() -> np.ndarray:
+        return np.where(rng.random(n) < 0.3, np.nan, rng.integers(0, 11, n))
+
+    who = {"customer_id": rng.integers(0, customers, n).astype(str)}
+    when = who | {"time": times(0), "known_at": times(0.8)}
+    kinds = rng.choice(["complaint", "COMPLAINT", "contact", None], n)
+    arms = rng.choice(["treat", "hold-out", "Control", None], n)
+    terms = {"start": times(0), "end": times(0.5), "cancelled_at": times(0.5)}
+    frames = {
+        "interactions": when | {"kind": kinds, "resolved_at": times(0.5)},
+        "surveys": when
+        | {"score": rng.integers(0, 11, n) / 1.0, "expected": numbers(), "recommend": numbers()},
+        "campaigns": when | {"arm": arms},
+        "referrals": when,
+        "contracts": who | terms | {"monthly_charge": numbers(), "known_at": times(0.8)},
+    }
+    return {name: pd.DataFrame(columns)[list(COLUMNS[name])] for name, columns in frames.items()}

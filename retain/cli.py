@@ -20,6 +20,7 @@ from features.errors import RetainError
 from retain.commands.backtest import backtest
 from retain.commands.check import check
 from retain.commands.config import config
+from retain.commands.demo import demo
 from retain.commands.doctor import doctor
 from retain.commands.features import features
 from retain.commands.init import init
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "backtest": backtest,
     "score": score,
     "serve": serve,
+    "demo": demo,
     "config": config,
     "doctor": doctor,
 }

@@ -62,7 +62,7 @@ def day_facts(orders: ir.Table) -> ir.Table:
     its cost back.
     """
     lines = _marked(orders)
-    sums = {name: lines[name].sum() for name in _SUMS}
+    sums = {name: lines[name].sum().cast("int64") for name in _SUMS}
     return lines.group_by(["customer_id", "day", "known_day"]).aggregate(**sums)
 
 

@@ -55,9 +55,10 @@ clean: ## Remove the environment and every cache; data and lists stay
 .venv/lock: requirements.lock .venv/python
 	@echo "Installing the locked packages into .venv/ (about 900 MB; one to five minutes, once) ..."
 	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-	  --require-hashes -r requirements.lock | awk -v most=$$(grep -c == requirements.lock) \
+	  --require-hashes -r requirements.lock 2>&1 | awk -v most=$$(grep -c == requirements.lock) \
 	  '/^(Collecting|Requirement already)/ && ++n % 20 == 0 {printf "  %d of at most %d\n", n, most; fflush()} \
-	   /^Installing collected/ {print "  unpacking and compiling ..."; fflush()}'
+	   /^Installing collected/ {print "  unpacking and compiling ..."; fflush()} \
+	   /^ERROR/ {failed = 1} failed || /Retrying/ {print > "/dev/stderr"}'
 	@touch $@
 
 .venv/project: pyproject.toml .venv/lock

@@ -59,7 +59,7 @@ def row(frames: dict[str, pd.DataFrame], as_of: str, customer: str = "a") -> dic
     return run(frames, as_of).loc[customer].to_dict()
 
 
-def features(frames: dict[str, pd.DataFrame], *as_of: str, threads: int = 2) -> pa.Table:
+def features(frames: dict[str, pd.DataFrame], *as_of: str, threads: int = 1) -> pa.Table:
     """`customer_features` of the frames at the days, sorted by key."""
     return _compiled(tuple((n, tuple(f.columns)) for n, f in frames.items()))(frames, as_of, threads)
 

@@ -19,7 +19,7 @@ from features.errors import InputError
 from features.local_time import to_local
 from features.tables import Tables
 
-__all__ = ["ALWAYS_KNOWN", "connect", "tables_from_frames"]
+__all__ = ["ALWAYS_KNOWN", "connect", "empty_table", "tables_from_frames", "typed_frames"]
 
 ALWAYS_KNOWN = date(1970, 1, 1)
 """``known_day`` of customer attributes that carry no date: known at every cut-off."""
@@ -38,7 +38,9 @@ def connect() -> Any:
     """A fresh in-memory DuckDB behind ibis, in UTC, without progress bars."""
     con = ibis.duckdb.connect()
     con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET enable_progress_bar = false")
+    # In a notebook without ipywidgets there is none already, and DuckDB refuses even to switch it off.
+    if con.con.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        con.raw_sql("SET enable_progress_bar = false")
     return con
 
 
@@ -47,7 +49,6 @@ def tables_from_frames(
     *,
     timezone: str = "UTC",
     currency: str = "",
-    con: Any = None,
 ) -> Tables:
     """`Tables` from frames whose columns carry the contract's names.
 
@@ -60,8 +61,6 @@ def tables_from_frames(
         IANA name of the business zone.
     currency : str
         Currency of all money.
-    con : ibis backend, optional
-        DuckDB to run on; a fresh one by default.
 
     Returns
     -------
@@ -82,25 +81,39 @@ def tables_from_frames(
     >>> tables.con.to_pyarrow(tables.orders.select("customer_id", "day", "amount")).to_pylist()
     [{'customer_id': '007', 'day': datetime.date(2026, 1, 5), 'amount': 9.5}]
     """
+    typed = typed_frames(frames, timezone=timezone)
+    typed.setdefault("orders", empty_table(TABLES["orders"]))
+    con = connect()
+    for name, table in typed.items():
+        con.con.register(name, table)
+    return Tables(con=con, timezone=timezone, currency=currency, **{name: con.table(name) for name in typed})
+
+
+def typed_frames(
+    frames: Mapping[str, pd.DataFrame | pa.Table], *, timezone: str = "UTC"
+) -> dict[str, pa.Table]:
+    """The frames in the types of the contract, with ``day`` and ``known_day``; see `tables_from_frames`.
+
+    Raises
+    ------
+    InputError
+        All that does not fit, in one message.
+    """
     faults = [
         f"table {name!r} is unknown; the contract has {', '.join(TABLES)}"
         for name in frames
         if name not in TABLES
     ]
-    typed: dict[str, pa.Table] = {}
-    for name, frame in frames.items():
-        if name in TABLES:
-            typed[name] = _typed(TABLES[name], frame, timezone, faults)
+    known = {name: frame for name, frame in frames.items() if name in TABLES}
+    typed = {name: _typed(TABLES[name], frame, timezone, faults) for name, frame in known.items()}
     if faults:
         raise InputError("\n".join(faults))
-    typed.setdefault("orders", empty_table(TABLES["orders"]))
-    lazy = {name: ibis.memtable(table) for name, table in typed.items()}
-    return Tables(con=connect() if con is None else con, timezone=timezone, currency=currency, **lazy)
+    return typed
 
 
-def empty_table(contract: TableContract) -> pa.Table:
-    """A table of `contract` without rows: its required columns and both days."""
-    fields = [(c.name, _ARROW[c.kind]) for c in contract.columns if c.required]
+def empty_table(contract: TableContract, *, whole: bool = False) -> pa.Table:
+    """A table of `contract` without rows: its required columns, or all when `whole`, and both days."""
+    fields = [(c.name, _ARROW[c.kind]) for c in contract.columns if whole or c.required]
     return pa.schema([*fields, ("day", pa.date32()), ("known_day", pa.date32())]).empty_table()
 
 

@@ -31,7 +31,7 @@ from features.surveys import SURVEYS
 from features.tables import Tables
 from features.trend import TREND
 
-__all__ = ["FAMILIES", "FEATURES", "customer_features"]
+__all__ = ["FAMILIES", "FEATURES", "customer_features", "features_at"]
 
 _ORDER_FAMILIES = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
 _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
@@ -80,7 +80,11 @@ def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
     >>> [row[name] for name in ("frequency", "recency", "T", "monetary_value", "overdue_ratio")]
     [1, 10, 15, 30.0, 0.5]
     """
-    cuts = as_of_table(as_of)
+    return features_at(tables, as_of_table(as_of))
+
+
+def features_at(tables: Tables, cuts: ir.Table) -> ir.Table:
+    """`customer_features` at the days of a table with the column ``as_of``."""
     customers = _from_orders(tables, cuts)
     for family in _EVENT_FAMILIES:
         customers = _join_events(customers, tables, family, cuts)

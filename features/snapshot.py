@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from features.errors import ConfigError
 
-__all__ = ["as_of_table", "future", "past"]
+__all__ = ["as_of_days", "as_of_table", "future", "past"]
 
 
 def as_of_table(dates: Sequence[date]) -> ir.Table:
@@ -28,10 +28,20 @@ def as_of_table(dates: Sequence[date]) -> ir.Table:
     >>> as_of_table([date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2)]).to_pyarrow().num_rows
     2
     """
+    return ibis.memtable(as_of_days(dates))
+
+
+def as_of_days(dates: Sequence[date]) -> pa.Table:
+    """The rows of `as_of_table`.
+
+    Raises
+    ------
+    ConfigError
+        No day is given.
+    """
     if not dates:
         raise ConfigError("no as_of date given: name at least one day, such as 2026-01-31")
-    days = pa.array(sorted(set(dates)), type=pa.date32())
-    return ibis.memtable(pa.table({"as_of": days}))
+    return pa.table({"as_of": pa.array(sorted(set(dates)), type=pa.date32())})
 
 
 def past(table: ir.Table, as_of: ir.Table) -> ir.Table:

@@ -134,10 +134,11 @@ class Project:
         return None if given is None else self.base / given
 
     @property
-    def strategy_table(self) -> Path | None:
-        """The strategy table of the user's own, resolved against the folder of the configuration."""
-        given = self.config.strategies.table
-        return None if given is None else self.base / given
+    def strategies(self) -> StrategySettings:
+        """``[strategies]``, with the file of a table resolved against the folder of the configuration."""
+        given = self.config.strategies
+        place = None if given.table is None else (self.base / given.table).absolute()
+        return given.model_copy(update={"table": place})
 
 
 def load_config(path: Path) -> Project:

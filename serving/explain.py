@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.errors import ConfigError, ModelError
 from serving.phrases import Lang, Quantities, check_lang, fill
 from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, group_of
-from strategies.columns import Numbers, as_numbers
+from strategies.columns import Numbers
 
 __all__ = ["group_contributions", "reasons", "rule_reasons"]
 
@@ -65,18 +65,22 @@ def group_contributions(contributions: pd.DataFrame) -> pd.DataFrame:
             f"reasons: the contributions have {len(names)} columns, "
             f"{'one of them twice' if 'base' in names else 'but no base'}; expected one per feature and base."
         )
+    values = contributions.to_numpy(dtype=np.float64, na_value=np.nan)
+    _check_finite(values, names)
     totals = {code: np.zeros(len(contributions)) for code in (*GROUP_CODES, "base")}
     # Always added in the order of the names, so that the last bit depends on nothing else.
-    for name in sorted(names):
-        column = as_numbers(contributions[name])
-        wrong = ~np.isfinite(column)
-        if wrong.any():
-            raise ModelError(
-                f"reasons: the contribution of {name} is not finite in {int(wrong.sum())} of {len(column)} "
-                "rows. The bundle is damaged or the features are not those it was trained on."
-            )
-        totals["base" if name == "base" else group_of(name)] += column
+    for name, place in sorted(zip(names, range(len(names)), strict=True)):
+        totals["base" if name == "base" else group_of(name)] += values[:, place]
     return pd.DataFrame(totals, index=contributions.index)
+
+
+def _check_finite(values: Numbers, names: list[str]) -> None:
+    wrong = ~np.isfinite(values)
+    for place in np.flatnonzero(wrong.any(axis=0))[:1]:
+        raise ModelError(
+            f"reasons: the contribution of {names[place]} is not finite in {int(wrong[:, place].sum())} of "
+            f"{len(values)} rows. The bundle is damaged or the features are not those it was trained on."
+        )
 
 
 def reasons(

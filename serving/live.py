@@ -8,7 +8,7 @@ scores them. The same customer on the same day gets the same numbers, bit for bi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -21,8 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from features.contract import TABLES
 from features.errors import RetainError
-from features.frames import connect, tables_from_frames
-from features.tables import Tables
+from features.plan import FeatureEngine
 from serving.refusal import Refusal
 from serving.schemas import CustomerOrders, CustomerResult, ModelInfo, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
@@ -39,9 +38,7 @@ _ARROW = {
     "number": pa.float64(),
     "flag": pa.bool_(),
 }
-_LINE_FIELDS = tuple(OrderLine.model_fields)
-# Each set of optional fields is scored by itself, so that no customer's score depends on another's lines.
-_MOST_SHAPES = 8
+_LINE_FIELDS = {name: TABLES["orders"].column(name).kind for name in OrderLine.model_fields}
 _WARM_DAYS = ("2026-01-05", "2026-02-09", "2026-03-02")
 
 
@@ -62,10 +59,10 @@ class LiveSettings(BaseModel):
 
 
 class Scores(Protocol):
-    """What scores tables: `serving.scorer.Scorer`."""
+    """What scores customers: `serving.scorer.Scorer`."""
 
-    def score(self, tables: Tables, as_of: date) -> pd.DataFrame:
-        """One row of the list per customer with an order before `as_of`."""
+    def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """One row of the list per row of features."""
 
 
 class Stores(Protocol):
@@ -150,12 +147,9 @@ class Live:
             In the order of `customers`; ``found`` is false without an order before `as_of`.
         """
         _each_once(customers)
-        rows: dict[str, Mapping[str, Any]] = {}
-        for group in _by_shape(customers):
-            lines = _lines(group, ZoneInfo(self.settings.timezone))
-            if lines.num_rows:
-                frame = self.scorer.score(self._tables(lines), as_of)
-                rows.update((str(row["customer_id"]), row) for row in _records(frame))
+        known = self._engine.fetch(_lines(customers, ZoneInfo(self.settings.timezone)), as_of).to_pandas()
+        found = self.scorer.rows(known, as_of) if len(known) else pd.DataFrame()
+        rows = {str(row["customer_id"]): row for row in _records(found)}
         unknown = f"no order before {as_of.isoformat()}"
         ids = [customer.customer_id for customer in customers]
         return [_result(i, rows[i]) if i in rows else _unknown(i, unknown) for i in ids]
@@ -174,12 +168,13 @@ class Live:
         lines = [OrderLine.model_validate({"time": day, "amount": 10.0}) for day in _WARM_DAYS]
         self.score_orders([CustomerOrders(customer_id="warm", orders=lines)], date(2026, 4, 1))
 
-    def _tables(self, lines: pa.Table) -> Tables:
-        # A connection belongs to one thread: DuckDB answers one question at a time on each.
-        if not hasattr(self._own, "con"):
-            self._own.con = connect()
-        zone, currency = self.settings.timezone, self.settings.currency
-        return tables_from_frames({"orders": lines}, timezone=zone, currency=currency, con=self._own.con)
+    @property
+    def _engine(self) -> FeatureEngine:
+        # Each thread has its own: an engine answers one question at a time.
+        if not hasattr(self._own, "engine"):
+            self._own.engine = FeatureEngine(self.settings.timezone)
+        found: FeatureEngine = self._own.engine
+        return found
 
     def _latest(self) -> RunInfo | None:
         with _store_faults():
@@ -247,28 +242,15 @@ def _each_once(customers: Sequence[CustomerOrders]) -> None:
             raise Refusal(400, "twice", text, field=field)
 
 
-def _by_shape(customers: Iterable[CustomerOrders]) -> list[list[CustomerOrders]]:
-    """Customers together whose lines use the same fields."""
-    groups: dict[frozenset[str], list[CustomerOrders]] = {}
-    for customer in customers:
-        used = {n for line in customer.orders for n in line.model_fields_set if getattr(line, n) is not None}
-        groups.setdefault(frozenset(used), []).append(customer)
-    if len(groups) > _MOST_SHAPES:
-        text = f"customers: their lines use {len(groups)} sets of optional fields; at most {_MOST_SHAPES}"
-        raise Refusal(400, "many_shapes", text, field="customers")
-    return list(groups.values())
-
-
 def _lines(customers: Sequence[CustomerOrders], zone: ZoneInfo) -> pa.Table:
     """Order lines as a table of the contract; zoned times become times of the business zone."""
     lines = [(customer.customer_id, line) for customer in customers for line in customer.orders]
     columns: dict[str, pa.Array] = {"customer_id": pa.array([i for i, _ in lines], pa.string())}
-    for name in _LINE_FIELDS:
+    for name, kind in _LINE_FIELDS.items():
         values = [getattr(line, name) for _, line in lines]
-        if name == "time":
-            values = [_local(time, zone) for time in values]
-        if any(value is not None for value in values):
-            columns[name] = pa.array(values, _ARROW[TABLES["orders"].column(name).kind])
+        if kind == "time":
+            values = [time if time is None else _local(time, zone) for time in values]
+        columns[name] = pa.array(values, _ARROW[kind])
     return pa.table(columns)
 
 

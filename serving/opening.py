@@ -26,6 +26,8 @@ def open_live(settings: LiveSettings) -> Live:
 
     Raises
     ------
+    ConfigError
+        The strategy table or the store cannot be used.
     ModelError
         The bundle is missing, damaged, or does not give the predictions it gave at training.
     """
@@ -37,7 +39,7 @@ def open_live(settings: LiveSettings) -> Live:
     from serving.scorer import Scorer
     from serving.store import Store
 
-    scorer = Scorer(bundle, settings.strategies)
+    scorer = Scorer(bundle, settings.strategies, currency=settings.currency)
     return Live(scorer, Store(settings.store_url), settings, version=bundle.version)
 
 

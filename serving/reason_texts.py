@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Final
 
 from serving.phrases import Phrase
@@ -276,6 +277,7 @@ GROUPS: Final = (
 GROUP_CODES: Final = tuple(group.code for group in GROUPS)
 
 
+@cache
 def group_of(feature: str) -> str:
     """Code of the group that a feature belongs to; ``other`` for one that no group knows.
 

@@ -97,6 +97,7 @@ class OrderLine(_Strict):
     cost: Amount | None = Field(default=None, description="Cost of goods of the line")
     channel: Text | None = Field(default=None, description="Channel")
     returned: bool | None = Field(default=None, description="The line is a return")
+    known_at: Time | None = Field(default=None, description="Time the line arrived in the data, if later")
 
 
 class CustomerOrders(_Strict):

@@ -6,12 +6,17 @@ what was frozen at training only: the same customer on the same day gets the sam
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.pipeline import FEATURES, customer_features
+from features.errors import NotEnoughData
+from features.pipeline import FEATURES
+from features.plan import fetch_features
 from features.tables import Tables
 from serving.explain import reasons, rule_reasons
 from strategies.rfm_scores import RfmEdges, scores
@@ -25,6 +30,7 @@ from training.models.bundle import Bundle
 __all__ = ["Scorer"]
 
 _CHUNK = 50_000
+_BY_HORIZON = re.compile(r"expected_(orders|value)_[0-9]+d")
 
 
 class Scorer:
@@ -35,24 +41,22 @@ class Scorer:
     bundle : Bundle
         The model.
     settings : StrategySettings
-        Cuts for status and risk.
-    table : StrategyTable, optional
-        The editable table; the textbook's when not given.
+        Cuts for status and risk, and the file of a strategy table; without one it is the textbook's.
     currency : str
         Shown in reasons.
+
+    Raises
+    ------
+    ConfigError
+        The strategy table cannot be used.
+    ModelError
+        The bundle lacks the figures frozen at training.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        settings: StrategySettings,
-        *,
-        table: StrategyTable | None = None,
-        currency: str = "",
-    ) -> None:
+    def __init__(self, bundle: Bundle, settings: StrategySettings, *, currency: str = "") -> None:
         self.bundle = bundle
         self.settings = settings
-        self.table = table or StrategyTable.default()
+        self.table = StrategyTable.default() if settings.table is None else StrategyTable.load(settings.table)
         self.currency = currency
         self._edges = RfmEdges.from_dict(bundle.reference["rfm_edges"])
         self._cuts = ValueCuts.from_dict(bundle.reference["value_cuts"])
@@ -71,10 +75,19 @@ class Scorer:
         -------
         pandas.DataFrame
             The list; see the guide for retention teams for its columns.
+
+        Raises
+        ------
+        NotEnoughData
+            There is no such customer.
         """
-        known = customer_features(tables, [as_of])
-        rows = tables.con.to_pyarrow(known).to_pandas().sort_values("customer_id", ignore_index=True)
-        parts = [self.rows(rows.iloc[i : i + _CHUNK], as_of) for i in range(0, max(len(rows), 1), _CHUNK)]
+        rows = fetch_features(tables, [as_of]).to_pandas().sort_values("customer_id", ignore_index=True)
+        if rows.empty:
+            raise NotEnoughData(
+                f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "
+                "--as-of, or check the time column with `retain check`"
+            )
+        parts = [self.rows(rows.iloc[i : i + _CHUNK], as_of) for i in range(0, len(rows), _CHUNK)]
         found = pd.concat(parts, ignore_index=True)
         return found.sort_values(
             ["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True
@@ -84,47 +97,52 @@ class Scorer:
         """The list's rows for customers whose features are ready, in the order given."""
         features = known[list(FEATURES)].astype(np.float64)
         predicted = self.bundle.predict(features, as_of)
-        found = pd.DataFrame({"customer_id": known["customer_id"]}, index=known.index)
-        found["as_of"] = as_of
-        found["model_version"] = self.bundle.version
-        found["evidence"] = predicted["evidence"]
-        found["status"] = status(features["days_since_last"], self.bundle.window_days, self.settings)
-        found["churn_probability"] = predicted["churn_probability"]
-        found["churn_percentile"] = predicted["churn_percentile"]
-        found["expected_next_order_date"] = _days_later(as_of, predicted["expected_next_order_days"])
-        found["overdue_ratio"] = features["overdue_ratio"]
-        found = found.join(predicted.filter(regex="^expected_(orders|value)_[0-9]+d$"))
+        found: dict[str, Any] = {
+            "customer_id": known["customer_id"],
+            "as_of": as_of,
+            "model_version": self.bundle.version,
+            "evidence": predicted["evidence"],
+            "status": status(features["days_since_last"], self.bundle.window_days, self.settings),
+            "churn_probability": predicted["churn_probability"],
+            "churn_percentile": predicted["churn_percentile"],
+            "expected_next_order_date": _days_later(as_of, predicted["expected_next_order_days"]),
+            "overdue_ratio": features["overdue_ratio"],
+        }
+        found |= {str(name): predicted[name] for name in predicted if _BY_HORIZON.fullmatch(str(name))}
         found["clv"] = predicted["clv"]
-        found = found.join(self._worth(features, predicted))
-        found = found.join(scores(features, self._edges)[["rfm_score"]])
-        return found.join(self._decided(found)).join(self._explained(features, as_of))
+        found |= self._worth(features, predicted)
+        found["rfm_score"] = scores(features, self._edges)["rfm_score"]
+        found |= self._decided(found)
+        found |= self._explained(features, as_of)
+        return pd.DataFrame(found, index=known.index)
 
-    def _worth(self, features: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    def _worth(self, features: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, pd.Series]:
         """Current value, value at stake and value class; all in margin."""
         curve = self.bundle.curve
-        found = value_axes(
+        axes = value_axes(
             features, predicted, horizons_days=curve.horizons_days, margin_rate=curve.margin_rate
         )
         margin = predicted[f"expected_value_{max(curve.horizons_days)}d"] * curve.margin_rate
-        found["value_at_stake"] = value_at_stake(predicted["churn_probability"], margin)
-        found["value_class"] = value_class(found, self._cuts)
-        return found
+        stake = value_at_stake(predicted["churn_probability"], margin)
+        return {**_columns(axes), "value_at_stake": stake, "value_class": value_class(axes, self._cuts)}
 
-    def _decided(self, found: pd.DataFrame) -> pd.DataFrame:
-        labels = found[["value_class", "status"]].copy()
+    def _decided(self, found: dict[str, Any]) -> dict[str, pd.Series]:
+        labels = {name: found[name] for name in ("value_class", "status")}
         labels["risk"] = risk(found["churn_probability"], self.settings)
-        chosen = assign(labels, self.table)
-        return labels[["risk"]].join(chosen.drop(columns="strategy_reason"))
+        chosen = assign(pd.DataFrame(labels), self.table).drop(columns="strategy_reason")
+        return {"risk": labels["risk"], **_columns(chosen)}
 
-    def _explained(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    def _explained(self, features: pd.DataFrame, as_of: date) -> dict[str, pd.Series]:
         if self.bundle.evidence != "ml":
-            en = rule_reasons(features, lang="en", currency=self.currency)
-            zh = rule_reasons(features, lang="zh", currency=self.currency)
+            tell = partial(rule_reasons, features, currency=self.currency)
         else:
             parts = self.bundle.contributions(features, as_of)
-            en = reasons(features, parts, lang="en", currency=self.currency)
-            zh = reasons(features, parts, lang="zh", currency=self.currency)
-        return pd.DataFrame({"reasons": en, "reasons_zh": zh}, index=features.index)
+            tell = partial(reasons, features, parts, currency=self.currency)
+        return {"reasons": tell(lang="en"), "reasons_zh": tell(lang="zh")}
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    return {str(name): column for name, column in frame.items()}
 
 
 def _days_later(as_of: date, days: pd.Series) -> pd.Series:

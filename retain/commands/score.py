@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,29 +54,49 @@ def _run(
     from features.load import load
     from retain.as_of import as_of_day
     from retain.list_summary import list_summary
-    from serving.lists import check_list, write_list
+    from serving.lists import write_list
+    from serving.scorer import Scorer
 
-    if out is not None:
-        check_list(out)
-    bundle = _champion(project)
-    with screen.progress() as progress:
+    with ExitStack() as held:
+        if out is not None:
+            held.enter_context(_hold(out, screen))
+        bundle = _champion(project)
+        scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
+        progress = held.enter_context(screen.progress()) or _silent
         tables = load(project.config.data, base=project.base, progress=progress).tables
         day = as_of_day(tables, project.config.run, as_of)
-        target = out or _default_place(project, day)
-        if progress:
-            progress("scoring", 0.5)
-        found = _scorer(project, bundle).score(tables, day)
-        if progress:
-            progress("writing the list", 0.9)
-        manifest = write_list(found, target, raw=raw)
+        if out is None:
+            out = _default_place(project, day)
+            held.enter_context(_hold(out, screen))
+        progress("scoring", 0.5)
+        found = scorer.score(tables, day)
+        progress("writing the list", 0.9)
+        manifest = write_list(found, out, raw=raw)
         _remember(project, bundle, day, found, manifest)
     document = {
-        "file": str(target),
+        "file": str(out),
         "as_of": day.isoformat(),
         "model_version": bundle.version,
         "rows": len(found),
     }
-    return {**document, "sha256": manifest.sha256, **list_summary(found)}, _told(target, day, found)
+    return {**document, "sha256": manifest.sha256, **list_summary(found)}, _told(out, day, found)
+
+
+@contextmanager
+def _hold(out: Path, screen: Screen) -> Iterator[None]:
+    """The list's place is refused, or is ours for the whole run and cleared of what a dead run left."""
+    from features.publish import output_lock, sweep_parts
+    from serving.lists import check_list
+
+    check_list(out)
+    for done in sweep_parts(out.parent):
+        screen.note(done)
+    with output_lock(out):
+        yield
+
+
+def _silent(stage: str, share: float) -> None:
+    """Progress that nobody watches."""
 
 
 def _champion(project: Project) -> Bundle:
@@ -90,15 +112,6 @@ def _champion(project: Project) -> Bundle:
             raise ModelError("no model yet: run `retain train` first")
         point_to(project.models_dir, found.version)
     return Bundle.load(champion_path(project.models_dir))
-
-
-def _scorer(project: Project, bundle: Bundle) -> Any:
-    from serving.scorer import Scorer
-    from strategies.strategy_table import StrategyTable
-
-    table = None if project.strategy_table is None else StrategyTable.load(project.strategy_table)
-    config = project.config
-    return Scorer(bundle, config.strategies, table=table, currency=config.data.currency)
 
 
 def _default_place(project: Project, day: date) -> Path:

@@ -53,7 +53,7 @@ def _settings(project: Project, host: str | None, port: int | None) -> LiveSetti
         timezone=config.data.timezone,
         currency=config.data.currency,
         serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
-        strategies=config.strategies,
+        strategies=project.strategies,
     )
 
 

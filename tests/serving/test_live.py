@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import InputError
+from features.errors import InputError, ModelError
 from features.frames import tables_from_frames
-from features.tables import Tables
+from features.plan import fetch_features
 from serving.live import Live, LiveSettings
 from serving.refusal import Refusal
 from serving.schemas import ScoreRequest
@@ -27,20 +27,13 @@ RUN = RunInfo("run-1", DAY, "list-1", "c0ffee", 2, datetime(2026, 3, 1, tzinfo=U
 
 
 class CountingScorer:
-    """Counts and sums what is past on the day, with plain engine calls: enough to see what reached it."""
+    """Passes a few features on: enough to see what reached it."""
 
-    def __init__(self) -> None:
-        self.columns: list[tuple[str, ...]] = []
-
-    def score(self, tables: Tables, as_of: date) -> pd.DataFrame:
-        self.columns.append(tables.orders.columns)
-        past = tables.orders.filter(tables.orders.day < as_of)
-        found = past.group_by("customer_id").aggregate(
-            lines=past.count(), spend=past.amount.sum(), last=past.time.max()
-        )
-        frame: pd.DataFrame = tables.con.to_pyarrow(found).to_pandas()
-        frame["as_of"], frame["clv"], frame["reasons"] = as_of, np.nan, "overdue"
-        return frame.sample(frac=1.0, random_state=1)
+    def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        last = [as_of - timedelta(days=int(days)) for days in known["days_since_last"]]
+        found = known[["customer_id", "orders_total", "spend_total", "products"]].assign(last=last)
+        found["as_of"], found["clv"], found["reasons"] = as_of, np.nan, "overdue"
+        return found.sample(frac=1.0, random_state=1)
 
 
 class DictStore:
@@ -82,7 +75,7 @@ def test_order_lines_are_scored_in_the_order_asked() -> None:
     a = customer("a", ("2026-02-01T09:00:00", 1.5), ("2026-01-01", 0.25))
     answer = live().answer(ask(customers=[b, a]))
     assert (answer.model_version, answer.as_of) == ("model-1", DAY)
-    assert [(r["customer_id"], r["lines"], r["spend"]) for r in rows(answer)] == [
+    assert [(r["customer_id"], r["orders_total"], r["spend_total"]) for r in rows(answer)] == [
         ("b", 1, 2.0),
         ("a", 2, 1.75),
     ]
@@ -102,54 +95,44 @@ def test_the_request_may_name_the_day() -> None:
         ask(customers=[customer("a", ("2026-01-01", 1.0), ("2026-01-02", 1.0))], as_of="2026-01-02")
     )
     assert answer.as_of == date(2026, 1, 2)
-    assert rows(answer)[0]["lines"] == 1
+    assert rows(answer)[0]["orders_total"] == 1
 
 
-@pytest.mark.parametrize(("zone", "lines"), [("UTC", 1), ("Asia/Shanghai", 0), ("America/New_York", 2)])
-def test_zoned_times_count_on_the_business_day(zone: str, lines: int) -> None:
+@pytest.mark.parametrize(("zone", "spend"), [("UTC", 1), ("Asia/Shanghai", 0), ("America/New_York", 2)])
+def test_zoned_times_count_on_the_business_day(zone: str, spend: int) -> None:
     # 28 February 20:00 UTC is 1 March in Shanghai; 1 March 03:00 UTC is still 28 February in New York.
     a = customer("a", ("2026-02-28T20:00:00Z", 1.0), ("2026-03-01T03:00:00+00:00", 1.0))
     (row,) = rows(live(zone=zone).answer(ask(customers=[a])))
-    assert row.get("lines", 0) == lines
+    assert row.get("spend_total", 0) == spend
 
 
 def test_naive_times_are_business_local() -> None:
     a = customer("a", ("2026-02-28T23:59:59", 1.0), ("2026-03-01T00:00:00", 1.0))
     (row,) = rows(live(zone="Asia/Shanghai").answer(ask(customers=[a])))
-    assert row["lines"] == 1
+    assert row["orders_total"] == 1
 
 
-def test_numbers_equal_those_of_the_scorer_bit_for_bit() -> None:
+def test_numbers_equal_those_of_the_one_feature_function() -> None:
     amounts = np.random.default_rng(5).normal(20, 9, 40)
     times = [f"2026-01-{day:02d}T12:00:00" for day in range(1, 21)] * 2
     a = customer("a", *zip(times, map(float, amounts), strict=True))
     (row,) = rows(live().answer(ask(customers=[a])))
     frame = pd.DataFrame({"customer_id": "a", "time": pd.to_datetime(times), "amount": amounts})
-    listed = CountingScorer().score(tables_from_frames({"orders": frame}), DAY)
-    assert row["spend"].hex() == float(listed["spend"].iloc[0]).hex()
+    listed = fetch_features(tables_from_frames({"orders": frame}), [DAY]).to_pandas()
+    assert row["spend_total"].hex() == float(listed["spend_total"].iloc[0]).hex()
 
 
 def test_optional_fields_of_one_customer_do_not_reach_another() -> None:
-    service = live()
-    plain, rich = (
-        customer("p", ("2026-01-01", 1.0)),
-        customer("r", ("2026-01-01", 1.0), product="x", returned=False),
-    )
-    service.answer(ask(customers=[plain, rich, {**plain, "customer_id": "q"}]))
-    assert isinstance(service.scorer, CountingScorer)
-    seen = [
-        set(columns) - {"customer_id", "time", "amount", "day", "known_day"}
-        for columns in service.scorer.columns
-    ]
-    assert seen == [set(), {"product", "returned"}]
+    plain, rich = customer("p", ("2026-01-01", 1.0)), customer("r", ("2026-01-01", 1.0), product="x")
+    found = rows(live().answer(ask(customers=[plain, rich, {**plain, "customer_id": "q"}])))
+    assert [row["products"] for row in found] == [None, 1.0, None]
 
 
-def test_too_many_sets_of_fields_are_refused() -> None:
-    names = ["order_id", "product", "category", "channel"]
-    shapes = [{n: "x" for k, n in enumerate(names) if bits >> k & 1} for bits in range(9)]
-    many = [customer(str(k), ("2026-01-01", 1.0), **shape) for k, shape in enumerate(shapes)]
-    with pytest.raises(Refusal, match="9 sets of optional fields"):
-        live().answer(ask(customers=many))
+def test_lines_count_from_the_day_they_arrived() -> None:
+    lines = [{"time": "2026-01-01", "amount": 1.0}, {"time": "2026-01-02", "amount": 2.0}]
+    late = [{**line, "known_at": at} for line, at in zip(lines, ["2026-02-28", "2026-03-01"], strict=True)]
+    (row,) = rows(live().answer(ask(customers=[{"customer_id": "a", "orders": late}])))
+    assert (row["spend_total"], row["last"]) == (1.0, "2026-01-01")
 
 
 def test_a_customer_given_twice_is_refused_with_both_places() -> None:
@@ -262,8 +245,13 @@ def test_threads_have_a_connection_each_and_get_the_same_numbers() -> None:
     assert {answer.model_dump_json() for answer in answers} == {service.answer(request).model_dump_json()}
 
 
-def test_warming_scores_one_made_up_customer() -> None:
+def test_warming_finds_a_model_that_cannot_score() -> None:
+    class Broken(CountingScorer):
+        def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+            raise ModelError(f"cannot score {list(known['customer_id'])}")
+
     service = live()
     service.warm()
-    assert isinstance(service.scorer, CountingScorer)
-    assert len(service.scorer.columns) == 1
+    service.scorer = Broken()
+    with pytest.raises(ModelError, match="warm"):
+        service.warm()

@@ -64,9 +64,14 @@ class Head:
 
     def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of every feature, the closed form (``anchor``) and ``base``; rows add up to `raw`."""
-        parts = pd.DataFrame({"anchor": anchor - self.anchor_mean}, index=features.index)
-        parts["base"] = self.anchor_mean + self.level.at(as_of) + self.shift
-        return parts if self.trees is None else parts.add(self.trees.contributions(features), fill_value=0.0)
+        base = self.anchor_mean + self.level.at(as_of) + self.shift
+        if self.trees is None:
+            parts = pd.DataFrame({"base": base}, index=features.index)
+        else:
+            parts = self.trees.contributions(features)
+            parts["base"] += base
+        parts["anchor"] = anchor - self.anchor_mean
+        return parts
 
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""

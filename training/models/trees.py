@@ -50,13 +50,14 @@ class Trees:
         return pd.DataFrame(values, columns=[*self.names, "base"], index=features.index)
 
     def _ask(self, features: pd.DataFrame, **options: Any) -> Floats:
-        missing = [name for name in self.names if name not in features.columns]
-        if missing:
+        places = features.columns.get_indexer(pd.Index(self.names))
+        if (places < 0).any():
+            missing = self.names[int(np.argmax(places < 0))]
             raise ModelError(
-                f"features: {len(missing)} columns the model needs are missing, e.g. {missing[0]!r}; "
+                f"features: {int((places < 0).sum())} columns the model needs are missing, e.g. {missing!r}; "
                 "the model was trained by other feature code: run `retain train`"
             )
-        matrix = np.ascontiguousarray(features.loc[:, list(self.names)].to_numpy(np.float64))
+        matrix = np.ascontiguousarray(features.take(places, axis=1).to_numpy(np.float64))
         if len(matrix) == 0:
             return np.empty((0, len(self.names) + 1) if options else 0)
         return np.asarray(self.booster.predict(matrix, raw_score=not options, num_threads=1, **options))

@@ -2,7 +2,9 @@
 
 A customer is answered in one of two ways. By id: the row of the latest stored list. By order lines: the lines
 become tables of the contract, the one feature function runs over them, and the scorer of the nightly list
-scores them. The same customer on the same day gets the same numbers, bit for bit, either way.
+scores them. The same customer on the same day gets the same numbers, bit for bit, either way, as far as orders
+are all that is known: what a list also knows from contacts, surveys, campaigns, referrals or contracts is
+missing for a customer who comes with order lines only.
 """
 
 from __future__ import annotations

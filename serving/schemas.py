@@ -120,7 +120,9 @@ class ScoreRequest(_Strict):
         default=None, max_length=_MOST_CUSTOMERS, description="Ids to look up in the latest scored list"
     )
     customers: list[CustomerOrders] | None = Field(
-        default=None, max_length=_MOST_CUSTOMERS, description="Customers with their order lines, to score now"
+        default=None,
+        max_length=_MOST_CUSTOMERS,
+        description="Customers with their order lines, to score now on orders alone",
     )
     as_of: Day | None = Field(
         default=None,

@@ -1,0 +1,218 @@
+"""The list and the endpoint give the same bits: by id and by order lines, alone or among a thousand."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from features.frames import tables_from_frames
+from features.parquet import read_parquet
+from retain.shop import ShopSettings, simulate
+from serving.lists import write_list
+from serving.live import Live, LiveSettings
+from serving.schemas import OrderLine, ScoreRequest
+from serving.scorer import Scorer
+from serving.settings import ServingSettings
+from serving.store import RunInfo, Store
+from strategies.settings import StrategySettings
+from training.build import build_bundle
+from training.fit import anchored
+from training.models.bundle import Bundle
+from training.panel import build_panel
+from training.settings import ChurnSettings, TrainingSettings, ValueSettings
+
+DAY = date(2024, 3, 1)
+ZONE, CURRENCY = "Europe/Berlin", "EUR"
+# The longest horizon is longer than half the shop's past: no trees, its ratio of the closed form is covered.
+HORIZONS = (30, 60, 250)
+Row = dict[str, Any]
+
+
+def orders_of(customers: int, days: int, seed: int) -> pa.Table:
+    """Order lines of a simulated shop, with returns, discounts, costs and late arrivals."""
+    start = date.fromordinal(DAY.toordinal() + 20 - days)
+    made = simulate(ShopSettings(customers=customers, days=days, seed=seed, start=start))
+    return made.tables["orders"].drop_columns(["currency"])
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    tables = tables_from_frames({"orders": orders_of(350, 400, 11)}, timezone=ZONE)
+    settings = TrainingSettings(
+        churn=ChurnSettings(window_days=60), value=ValueSettings(horizons_days=HORIZONS), num_threads=1
+    )
+    panel = anchored(build_panel(tables, DAY, HORIZONS))
+    made = build_bundle(panel, settings, evidence="ml")
+    assert made.churn.trees is not None
+    assert set(made.curve.value) == {30, 60}
+    folder = tmp_path_factory.mktemp("models")
+    return Bundle.load(folder / made.save(folder).version)
+
+
+@pytest.fixture(scope="module")
+def scorer(bundle: Bundle) -> Scorer:
+    return Scorer(bundle, StrategySettings(), currency=CURRENCY)
+
+
+@pytest.fixture(scope="module")
+def orders() -> pa.Table:
+    return orders_of(1_300, 500, 12)
+
+
+@pytest.fixture(scope="module")
+def scored(scorer: Scorer, orders: pa.Table) -> pd.DataFrame:
+    return scorer.score(tables_from_frames({"orders": orders}, timezone=ZONE, currency=CURRENCY), DAY)
+
+
+@pytest.fixture(scope="module")
+def listed(scored: pd.DataFrame) -> dict[str, Row]:
+    """The list's rows in bits, by customer."""
+    found = {row["customer_id"]: bits(row) for row in scored.to_dict("records")}
+    assert len(found) == len(scored) >= 1_000
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked(orders: pa.Table) -> dict[str, list[Row]]:
+    """Each customer's order lines as a client would send them."""
+    lines: dict[str, list[Row]] = {}
+    for row in orders.to_pylist():
+        line = {name: _json(value) for name, value in row.items() if name in OrderLine.model_fields}
+        lines.setdefault(row["customer_id"], []).append({n: v for n, v in line.items() if v is not None})
+    return lines
+
+
+@pytest.fixture(scope="module")
+def live(scorer: Scorer, scored: pd.DataFrame) -> Live:
+    store = Store("sqlite://")
+    run = RunInfo("r", DAY, scorer.bundle.version, "c", len(scored), datetime(2024, 3, 1, tzinfo=UTC))
+    store.save_run(run, scored)
+    serving = ServingSettings(max_rows=2_000)
+    settings = LiveSettings(
+        bundle=Path("m"), store_url="sqlite://", timezone=ZONE, currency=CURRENCY, serving=serving
+    )
+    return Live(scorer, store, settings, version=scorer.bundle.version)
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def bits(row: Row) -> Row:
+    """A row as JSON can tell it, with every float as its 64 bits."""
+    found = {}
+    for name, value in row.items():
+        if isinstance(value, float):
+            found[name] = None if math.isnan(value) else struct.pack(">d", value)
+        elif value is None or value is pd.NaT:
+            found[name] = None
+        else:
+            found[name] = value.isoformat() if isinstance(value, date) else value
+    return found
+
+
+def answers(live: Live, **request: Any) -> list[Row]:
+    """What a client reads: request and answer have been JSON on the way."""
+    answer = live.answer(ScoreRequest.model_validate_json(json.dumps(request)))
+    read: list[Row] = json.loads(answer.model_dump_json())["results"]
+    return read
+
+
+def rows_of(results: Iterable[Row]) -> dict[str, Row]:
+    """Found rows in bits, by customer, less what the list does not have."""
+    extra = ("found", "error")
+    return {
+        r["customer_id"]: bits({n: v for n, v in r.items() if n not in extra}) for r in results if r["found"]
+    }
+
+
+def post(live: Live, asked: dict[str, list[Row]], ids: Sequence[str], chunk: int) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for start in range(0, len(ids), chunk):
+        some = [{"customer_id": i, "orders": asked[i]} for i in ids[start : start + chunk]]
+        found |= rows_of(answers(live, customers=some, as_of=DAY.isoformat()))
+    return found
+
+
+def test_a_thousand_customers_by_order_lines_get_the_bits_of_the_list(live, asked, listed) -> None:
+    found = post(live, asked, list(asked), 400)
+    assert found.keys() == listed.keys()
+    assert [i for i in listed if found[i] != listed[i]] == []
+    floats = sum(isinstance(value, bytes) for row in listed.values() for value in row.values())
+    assert floats > 10_000
+
+
+def test_the_rows_hold_every_kind_of_answer(scored) -> None:
+    assert set(scored["status"]) == {"active", "lapsed", "lost"}
+    assert set(scored["value_class"]) == {"lead", "iron", "gold", "platinum"}
+    assert scored["expected_next_order_date"].isna().any()
+    assert scored["expected_next_order_date"].notna().any()
+    assert scored["overdue_ratio"].isna().any()
+    assert scored["reasons"].str.contains(" EUR").any()
+    assert scored["reasons_zh"].str.contains("；").all()
+
+
+def test_by_id_the_store_gives_the_bits_of_the_list(live, listed) -> None:
+    assert rows_of(answers(live, customer_ids=list(listed))) == listed
+
+
+def test_alone_shuffled_and_among_others_the_same(live, asked, listed) -> None:
+    chance = random.Random(5)
+    ids = chance.sample(sorted(listed), 25)
+    alone = post(live, asked, ids, 1)
+    shuffled = {i: chance.sample(asked[i], len(asked[i])) for i in asked}
+    among = post(live, shuffled, chance.sample(list(asked), len(asked)), 2_000)
+    assert alone == {i: listed[i] for i in ids}
+    assert among == listed
+
+
+def test_threads_give_the_same_bits(live, asked, listed) -> None:
+    ids = sorted(listed)[::13]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda i: post(live, asked, [i], 1), ids))
+    assert {i: row for one in found for i, row in one.items()} == {i: listed[i] for i in ids}
+
+
+def test_unknown_customers_are_answered_one_by_one_and_the_others_scored(live, asked, listed) -> None:
+    known = next(iter(listed))
+    later = [{"time": "2024-03-01", "amount": 1.0}]
+    customers = [{"customer_id": "later", "orders": later}, {"customer_id": known, "orders": asked[known]}]
+    by_lines = answers(live, customers=customers, as_of=DAY.isoformat())
+    by_id = answers(live, customer_ids=["nobody", known])
+    assert [row["found"] for row in (*by_lines, *by_id)] == [False, True, False, True]
+    assert (by_lines[0]["error"], by_id[0]["error"]) == (
+        "no order before 2024-03-01",
+        "not in the latest list",
+    )
+    assert rows_of(by_lines) == rows_of(by_id) == {known: listed[known]}
+
+
+def test_reasons_can_be_left_out_and_nothing_else_changes(live, listed) -> None:
+    known = next(iter(listed))
+    (row,) = answers(live, customer_ids=[known], reasons=False)
+    wanted = {name: value for name, value in listed[known].items() if not name.startswith("reasons")}
+    assert rows_of([row])[known] == wanted
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_files_hold_the_same_bits(tmp_path: Path, scored, listed, ending: str) -> None:
+    path = tmp_path / f"list.{ending}"
+    write_list(scored, path)
+    if ending == "parquet":
+        read = read_parquet(path).to_pylist()
+    else:
+        texts = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").to_dict("records")
+        floats = {n for row in listed.values() for n, value in row.items() if isinstance(value, bytes)}
+        read = [{n: (float(v) if n in floats else v) if v else None for n, v in row.items()} for row in texts]
+    assert {row["customer_id"]: bits(row) for row in read} == listed

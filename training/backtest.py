@@ -94,7 +94,7 @@ def back_test(
     count: int,
     progress: Callable[[str, float], None] | None = None,
 ) -> BackTest:
-    """Judges the last `count` labelled cut-offs, 30 days apart.
+    """Judges the last `count` (at least one) labelled cut-offs, 30 days apart.
 
     Raises
     ------
@@ -108,25 +108,41 @@ def back_test(
             f"back-test: no past day has {window} days of orders after it and {_APART_DAYS} before; "
             "bring more history or choose a shorter --churn-window"
         )
-    days = sorted(d for d in panel.days if d <= last)[-count:]
+    days = sorted(d for d in panel.days if d <= last)[-max(1, count) :]
     found = []
     for done, day in enumerate(days):
         if progress:
             progress(f"back-test at {day.isoformat()}", done / len(days))
         known = panel.before(day)
         bundle = build_bundle(known, settings, evidence=evidence_for(known, window)[0])
-        found.append(judge(panel, bundle, day, settings))
+        found.append(judge(panel, bundle, day, settings, known=known))
     return BackTest(window, tuple(found))
 
 
-def judge(panel: Panel, bundle: Bundle, day: date, settings: TrainingSettings) -> CutOff:
-    """Compares a bundle's predictions on one past day with what came, beside the baselines."""
+def judge(
+    panel: Panel, bundle: Bundle, day: date, settings: TrainingSettings, *, known: Panel | None = None
+) -> CutOff:
+    """Compares a bundle's predictions on one past day with what came, beside the baselines.
+
+    Parameters
+    ----------
+    panel : Panel
+        With what came after the day.
+    bundle : Bundle
+        The model.
+    day : date
+        One of the panel's cut-offs, a whole churn window before ``panel.as_of``.
+    settings : TrainingSettings
+        Window and horizons.
+    known : Panel, optional
+        ``panel.before(day)``, where it is at hand.
+    """
     window = settings.churn.window_days
     now = panel.at(day).set_index("customer_id")
     horizons = [h for h in settings.value.horizons_days if day + timedelta(days=h) <= panel.as_of]
     predicted = bundle.predict(now[list(FEATURES)], day)
     models = {OURS: _ours(predicted, now, window, horizons)}
-    past = panel.before(day)
+    past = known or panel.before(day)
     for name, baseline in BASELINES.items():
         models[name] = {"value": {}, "orders": {}}
         for h in sorted({window, *horizons}):

@@ -123,12 +123,16 @@ def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings)
 
 
 def _golden_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Made-up customers: every column drawn by itself between population deciles, then made consistent."""
-    rng = np.random.default_rng(seed)
+    """Made-up customers: every column drawn by itself between population deciles, then made consistent.
+
+    The deciles are taken to two digits, so that they are nobody's own figures even in the smallest shop.
+    """
+    rng = np.random.default_rng(seed % 2**31)
     made = {}
     for name in FEATURES:
         known = rows[name].dropna().to_numpy(np.float64)
-        low, high = np.quantile(known, [0.1, 0.9]) if known.size else (np.nan, np.nan)
+        deciles = np.quantile(known, [0.1, 0.9]) if known.size else (np.nan, np.nan)
+        low, high = (float(f"{d:.2g}") for d in deciles)
         made[name] = np.round(low + (high - low) * rng.random(_GOLDEN_ROWS), 2)
     golden = pd.DataFrame(made)
     golden["frequency"] = np.floor(golden["frequency"])

@@ -6,6 +6,7 @@ year ago; a closed-form anchor that the trees start from.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -34,10 +35,15 @@ _PATIENCE = 25
 
 
 def anchored(panel: Panel) -> Panel:
-    """The panel with closed-form columns, every snapshot fitted on its own history only."""
+    """The panel with closed-form columns, every snapshot fitted on its own history only.
+
+    Past snapshots on which nobody had bought anything yet (only returns were known) are left out.
+    """
     parts = []
     for day in panel.days:
         rows = panel.at(day)
+        if day < panel.as_of and not (rows["spend_total"] > 0).any():
+            continue
         parts.append(rows.join(Anchor.fit(rows).columns(rows, panel.horizons_days)))
     return replace(panel, frame=pd.concat(parts, ignore_index=True))
 
@@ -104,7 +110,7 @@ class _Task:
         else:
             rounds = max(10, self._train(train, _MAX_ROUNDS, late).best_iteration)
         whole = np.ones(len(self.rows), dtype=bool)
-        return Trees(self._train(whole, rounds).model_to_string())
+        return Trees(_without_ranges(self._train(whole, rounds).model_to_string()))
 
     def _split(self) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None]:
         days = pd.DatetimeIndex(self.rows["as_of"])
@@ -157,3 +163,16 @@ class _Task:
             "num_threads": 1,
             "verbosity": -1,
         }
+
+
+def _without_ranges(text: str) -> str:
+    """The model text without smallest and largest value of each feature: they are single customers' figures.
+
+    LightGBM reads the line but predicts nothing from it.
+    """
+    return re.sub(
+        r"^feature_infos=.*$",
+        lambda line: re.sub(r"[^ =]+(?= |$)", "none", line[0]),
+        text,
+        flags=re.MULTILINE,
+    )

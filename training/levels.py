@@ -43,7 +43,8 @@ def realised_error(kind: HeadKind, closed_form: Floats, actual: Floats) -> float
         expected, came = float(np.exp(closed_form).sum()), float(actual.sum())
         return float(np.log(came / expected)) if came > 0 else 0.0
     share = float(np.clip(actual.mean(), 0.5 / len(actual), 1 - 0.5 / len(actual)))
-    return float(brentq(lambda d: float(sigmoid(closed_form + d).mean()) - share, -30.0, 30.0))
+    # Wide enough for a closed form that was sure (±28 at most) and everybody proved wrong.
+    return float(brentq(lambda d: float(sigmoid(closed_form + d).mean()) - share, -60.0, 60.0))
 
 
 def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> LevelCurve:

@@ -8,7 +8,7 @@ panel would grow beyond `MAX_ROWS`; scoring is never sampled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -25,6 +25,7 @@ STEP_DAYS = 30
 MAX_SNAPSHOTS = 36
 MIN_HISTORY_DAYS = 45
 MAX_ROWS = 400_000
+_KEYS = ["as_of", "customer_id"]
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,19 @@ class Panel:
         Horizons with labels.
     sampled : float
         Share of customers in the panel, in (0, 1].
+    tables : Tables or None
+        Where it comes from, so that `before` can take back orders that arrived late.
     """
 
     frame: pd.DataFrame
     as_of: date
     horizons_days: tuple[int, ...]
     sampled: float = 1.0
+    tables: Tables | None = field(default=None, repr=False, compare=False)
 
     def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
-        """Rows whose horizon had passed by the day `by`: as_of + horizon_days ≤ by."""
-        last = pd.Timestamp(by - timedelta(days=horizon_days))
+        """Rows whose horizon had passed by the day `by` and by ``as_of``: row's day + horizon_days ≤ both."""
+        last = pd.Timestamp(min(by, self.as_of) - timedelta(days=horizon_days))
         return self.frame[self.frame["as_of"] <= last]
 
     def at(self, day: date) -> pd.DataFrame:
@@ -70,8 +74,19 @@ class Panel:
         return [d.date() for d in pd.DatetimeIndex(self.frame["as_of"].unique()).sort_values()]
 
     def before(self, day: date) -> Panel:
-        """The panel as it could have been built on `day`."""
-        return replace(self, frame=self.frame[self.frame["as_of"] <= pd.Timestamp(day)], as_of=day)
+        """The panel as it could have been built on `day`, one of its cut-offs.
+
+        Where orders carry their arrival, the labels are counted anew without those that arrived on `day` or
+        later.
+        """
+        frame = self.frame[self.frame["as_of"] <= pd.Timestamp(day)]
+        cut = replace(self, frame=frame, as_of=min(day, self.as_of))
+        if self.tables is None or "known_at" not in self.tables.orders.columns or frame.empty:
+            return cut
+        ahead = _ahead(self.tables, cut.days, self.horizons_days, cut.as_of)
+        known = frame[_KEYS].merge(ahead, on=_KEYS, how="left", validate="one_to_one")
+        names = [name for name in ahead.columns if name not in _KEYS]
+        return replace(cut, frame=frame.assign(**{name: known[name].to_numpy() for name in names}))
 
 
 def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[date]:
@@ -101,19 +116,18 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     chosen = tables if share == 1.0 else sample(tables, share)
     horizons = tuple(sorted(set(horizons_days)))
     rows = fetch(customer_features(chosen, days), chosen)
-    ahead = fetch(labels(chosen, days, horizons), chosen)
-    names = {f"{kind}_{h}d": f"{kind}_ahead_{h}" for h in horizons for kind in ("orders", "value")}
-    frame = rows.merge(ahead.rename(columns=names), on=["as_of", "customer_id"], validate="one_to_one")
-    return Panel(frame, as_of, horizons, share)
+    ahead = _ahead(chosen, days, horizons, as_of)
+    frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
+    return Panel(frame, as_of, horizons, share, chosen)
 
 
 def fetch(table: object, tables: Tables) -> pd.DataFrame:
     """Runs a keyed expression and returns it sorted by key, numbers as float64, ids as text."""
     frame = tables.con.to_pyarrow(table).to_pandas()
     frame["as_of"] = pd.to_datetime(frame["as_of"])
-    numbers = [c for c in frame.columns if c not in ("as_of", "customer_id")]
+    numbers = [c for c in frame.columns if c not in _KEYS]
     frame[numbers] = frame[numbers].astype(np.float64)
-    return frame.sort_values(["as_of", "customer_id"], ignore_index=True)
+    return frame.sort_values(_KEYS, ignore_index=True)
 
 
 def sample(tables: Tables, share: float) -> Tables:
@@ -126,6 +140,13 @@ def sample(tables: Tables, share: float) -> Tables:
         if (table := getattr(tables, name)) is not None
     }
     return replace(tables, **chosen)
+
+
+def _ahead(tables: Tables, days: Sequence[date], horizons_days: Sequence[int], by: date) -> pd.DataFrame:
+    """Labels of all cut-offs, from the orders that were known before the day `by` and no others."""
+    known = replace(tables, orders=tables.orders.filter(tables.orders.known_day < by))
+    names = {f"{kind}_{h}d": f"{kind}_ahead_{h}" for h in horizons_days for kind in ("orders", "value")}
+    return fetch(labels(known, days, horizons_days), tables).rename(columns=names)
 
 
 def _extent(tables: Tables, as_of: date) -> tuple[date, int]:

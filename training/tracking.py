@@ -1,14 +1,20 @@
 """The one door to MLflow: a run per training, the bundle as its artefact, and the alias ``champion``.
 
 Nothing that MLflow could execute is logged: text files only, hashed by the bundle's own manifest, and no row of
-any customer. Metrics go in one batch, because one by one they cost tens of milliseconds each.
+any customer. Metrics go in one batch, because one by one they cost tens of milliseconds each. A run whose
+training died is closed as KILLED by the next one.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import platform
+import re
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +33,16 @@ __all__ = ["Registered", "champion_bundle", "point_to", "register"]
 
 _CHAMPION = "champion"
 _BUNDLE = "bundle_version"
+_HOST, _PID = "retain.host", "retain.pid"
+_VERSION = re.compile(r"[0-9a-f]{12}")
+_LONGEST_MS = 6 * 3600 * 1000
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# MLflow knows no other way to be told; what the user has set stays.
+_PATIENCE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
 
 
 @dataclass(frozen=True)
@@ -74,11 +90,16 @@ def register(
         When MLflow cannot be reached or written; the bundle on disk stays.
     """
     with _client(uri) as client:
-        run_id = client.create_run(_experiment(client, settings, folder), run_name=bundle.version).info.run_id
+        experiment = _experiment(client, settings, folder)
+        _close_dead_runs(client, experiment)
+        origin = {_HOST: platform.node(), _PID: str(os.getpid())}
+        run_id = client.create_run(experiment, run_name=bundle.version, tags=origin).info.run_id
         try:
             _log(client, run_id, trained, bundle, folder)
         except BaseException:
-            client.set_terminated(run_id, "KILLED")
+            # Whatever stopped the log is the error to tell; a run left open is closed by the next training.
+            with suppress(Exception):
+                client.set_terminated(run_id, "KILLED")
             raise
         client.set_terminated(run_id, "FINISHED")
         version = _version(client, settings, run_id, bundle)
@@ -89,7 +110,10 @@ def register(
 
 
 def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -> Bundle | None:
-    """The champion's bundle, fetched into `models_dir` when it is not there; None when there is no champion."""
+    """The champion's bundle, fetched into `models_dir` when it is not there.
+
+    None when there is no champion, or none that this code can use: damaged, or of other feature columns.
+    """
     with _client(uri) as client:
         from mlflow.exceptions import MlflowException
 
@@ -99,13 +123,10 @@ def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise
-        folder = models_dir / found.tags[_BUNDLE]
-        if not folder.is_dir():
-            _fetch(client, found.run_id, folder)
-    try:
-        return Bundle.load(folder)
-    except ModelError:
-        return None
+        try:
+            return _on_disk(client, found, models_dir)
+        except ModelError:
+            return None
 
 
 def point_to(models_dir: Path, version: str) -> None:
@@ -119,17 +140,67 @@ def point_to(models_dir: Path, version: str) -> None:
 
 @contextmanager
 def _client(uri: str) -> Iterator[Any]:
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    _check_database(uri)
     import mlflow
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
+    for name in ("mlflow.store.db.utils", "mlflow.store", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:
-        where = uri.partition("://")[0]
-        raise RetainError(
-            f"MLflow ({where}) refused: {error.error_code}; check [tracking] uri or MLFLOW_TRACKING_URI. "
-            "The trained bundle is kept in the models folder."
-        ) from error
+        raise _refused(uri, error.error_code) from error
+    except SQLAlchemyError as error:
+        raise _refused(uri, type(error).__name__) from error
+
+
+def _check_database(uri: str) -> None:
+    """A database that cannot be opened is told at once; MLflow alone tries again for two minutes."""
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not uri.startswith(_DATABASES):
+        return
+    try:
+        url = make_url(uri)
+        if url.get_backend_name() == "sqlite" and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url)
+        try:
+            inspect(engine).get_table_names()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        raise _refused(uri, type(error).__name__) from error
+
+
+def _refused(uri: str, why: str) -> RetainError:
+    return RetainError(
+        f"MLflow ({uri.partition('://')[0]}) refused: {why}; check [tracking] uri or MLFLOW_TRACKING_URI. "
+        "The trained bundle is kept in the models folder."
+    )
+
+
+def _close_dead_runs(client: Any, experiment: str) -> None:
+    """Marks runs as KILLED whose training is gone; logging takes seconds, so hours mean death elsewhere too."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        old = time.time() * 1000 - run.info.start_time > _LONGEST_MS
+        if old or (run.data.tags.get(_HOST) == platform.node() and not _alive(run.data.tags.get(_PID, ""))):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True
 
 
 def _experiment(client: Any, settings: TrackingSettings, folder: Path) -> str:
@@ -196,11 +267,27 @@ def _version(client: Any, settings: TrackingSettings, run_id: str, bundle: Bundl
     return str(client.create_model_version(settings.model_name, source, run_id, tags=tags).version)
 
 
+def _on_disk(client: Any, found: Any, models_dir: Path) -> Bundle:
+    """The bundle of a registered version, fetched when it is not there."""
+    version = found.tags.get(_BUNDLE, "")
+    if not _VERSION.fullmatch(version):
+        raise ModelError(
+            f"MLflow's version {found.version} of {found.name} is no bundle of Retain's; train again"
+        )
+    if not (models_dir / version).is_dir():
+        _fetch(client, found.run_id, models_dir / version)
+    return Bundle.load(models_dir / version)
+
+
 def _fetch(client: Any, run_id: str, folder: Path) -> None:
+    """Downloads a bundle, checks it, and only then puts it into place."""
     from features.publish import publish_dir
 
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         found = Path(client.download_artifacts(run_id, "bundle", temporary))
+        if Bundle.load(found).version != folder.name:
+            raise ModelError(f"bundle {folder.name}: MLflow holds another one under its name; train it again")
 
         def write(target: Path) -> None:
             for file in sorted(found.iterdir()):

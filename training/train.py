@@ -9,14 +9,14 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from features.errors import ModelError
 from features.tables import Tables
 from strategies.settings import StrategySettings
 from training.backtest import OURS, CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
-from training.fit import anchored
+from training.fit import anchored, shortfall
 from training.head_kind import HeadKind
 from training.levels import realised_error
 from training.metrics import log_loss
@@ -29,6 +29,9 @@ __all__ = ["Trained", "Verdict", "challenge", "train"]
 
 Progress = Callable[[str, float], None]
 _TOLERANCE = 0.002
+_SKILL_TOLERANCE = 0.02
+_RULE = "recency_rule"
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -95,57 +98,101 @@ def train(
     tell("building the panel", 0.0)
     panel = anchored(build_panel(tables, as_of, sorted({window, *settings.value.horizons_days})))
     evidence, why = evidence_for(panel, window)
-    notes = [f"evidence {evidence}: {why}"] if why else []
+    notes = [*_of_panel(panel, window), *([f"evidence {evidence}: {why}"] if why else [])]
     judged, evidence, notes_judged = _judged(panel, settings, evidence, _part(tell, 0.1, 0.5))
     bundle = build_bundle(
         panel, settings, evidence=evidence, strategies=strategies, progress=_part(tell, 0.5, 0.95)
     )
     card = _card(panel, settings, judged)
     tell("done", 1.0)
-    return Trained(replace(bundle, card=card), panel, judged, (*notes, *notes_judged))
+    notes += notes_judged + _untaught(bundle, panel)
+    return Trained(replace(bundle, card=card), panel, judged, tuple(notes))
+
+
+def _of_panel(panel: Panel, window: int) -> list[str]:
+    """What the user should know about the data themselves."""
+    notes = []
+    if panel.sampled < 1.0:
+        notes.append(f"the model learns from {panel.sampled:.0%} of the customers; all of them are scored")
+    quiet = int(panel.at(panel.as_of)["days_since_last"].min())
+    if quiet > window:
+        notes.append(
+            f"no order in the last {quiet} days before {panel.as_of.isoformat()}, so everybody looks lost: "
+            "load newer orders or choose an earlier --as-of"
+        )
+    return notes
+
+
+def _untaught(bundle: Bundle, panel: Panel) -> list[str]:
+    """Horizons of a learned bundle that rest on the closed form, and what they lack."""
+    found: dict[str, list[str]] = {}
+    for h in bundle.curve.horizons_days if bundle.evidence == "ml" else ():
+        for name, heads in (("orders", bundle.curve.orders), ("value", bundle.curve.value)):
+            if h not in heads:
+                found.setdefault(shortfall(panel, HeadKind(name, h)), []).append(f"{name} {h} d")
+    return [f"closed form for {', '.join(names)}: {why}" for why, names in found.items()]
 
 
 def challenge(trained: Trained, champion: Bundle | None, settings: TrainingSettings) -> Verdict:
-    """Whether the new model replaces the champion: judged on the same customers and days, by log loss.
+    """Whether the new model replaces the champion, by log loss out of time.
 
-    A champion that was trained later than the judged day has seen part of the answer; it is compared by the
-    figure on its own card, at the same cut-off, when there is one.
+    A champion trained by the judged day predicts that day and meets the same outcomes. One trained later has
+    seen part of the answer; it is compared by its own card: at the same cut-off by log loss, at another one
+    by log loss as a share of the recency rule's there.
     """
     if champion is None:
-        return Verdict(promote=True, en="the first model", zh="首个模型")
+        return Verdict(promote=True, en="no champion to compare with", zh="没有可比较的现任模型")
     if champion.window_days != settings.churn.window_days:
         return Verdict(promote=True, en="the churn window changed", zh="流失窗口已变更")
     if trained.judged is None:
         return Verdict(
             promote=True, en="no past day to judge on; newer data win", zh="无可回测日期,以新数据为准"
         )
-    ours = trained.judged.models[OURS]["churn"]["log_loss"]
-    theirs = _champion_loss(trained, champion, settings)
-    if theirs is None or np.isnan(theirs) or np.isnan(ours):
+    compared = _compared(trained, champion)
+    if compared is None:
         return Verdict(
             promote=True, en="the champion cannot be judged on the same day", zh="现任模型无法在同日评估"
         )
-    better = bool(ours <= theirs + _TOLERANCE)
+    ours, theirs, share = compared
+    day = trained.judged.day.isoformat()
+    en, zh = (
+        ("share of the recency rule's log loss", "对数损失与近期规则之比")
+        if share
+        else ("log loss", "对数损失")
+    )
     return Verdict(
-        promote=better,
-        en=f"log loss {ours:.4f} against the champion's {theirs:.4f} at {trained.judged.day.isoformat()}",
-        zh=f"{trained.judged.day.isoformat()} 对数损失 {ours:.4f},现任模型 {theirs:.4f}",
+        promote=bool(ours <= theirs + (_SKILL_TOLERANCE if share else _TOLERANCE)),
+        en=f"{en} {ours:.4f} against the champion's {theirs:.4f} at {day}",
+        zh=f"{day} {zh} {ours:.4f},现任模型 {theirs:.4f}",
     )
 
 
-def _champion_loss(trained: Trained, champion: Bundle, settings: TrainingSettings) -> float | None:
+def _compared(trained: Trained, champion: Bundle) -> tuple[float, float, bool] | None:
+    """Our figure, the champion's, and whether they are shares of the recency rule's; None without one."""
     judged = trained.judged
     if judged is None:
         return None
-    if champion.trained_as_of >= trained.panel.as_of:
-        card = champion.card.get("judged") or {}
-        same = card.get("cut_off") == judged.day.isoformat()
-        return card["models"][OURS]["churn"]["log_loss"] if same else None
-    try:
-        again = judge(trained.panel, champion, judged.day, settings)
-    except (ModelError, KeyError):
-        return None
-    return float(again.models[OURS]["churn"]["log_loss"])
+    ours = _log_loss(judged.models, OURS)
+    rule = _log_loss(judged.models, _RULE)
+    if champion.trained_as_of <= judged.day:
+        now = trained.panel.at(judged.day)
+        probability = champion.predict(now, judged.day)["churn_probability"]
+        return _pair(ours, log_loss(judged.churned, probability), share=False)
+    card = champion.card.get("judged") or {}
+    theirs = _log_loss(card.get("models", {}), OURS)
+    if card.get("cut_off") == judged.day.isoformat():
+        return _pair(ours, theirs, share=False)
+    return _pair(ours / rule, theirs / _log_loss(card.get("models", {}), _RULE), share=True)
+
+
+def _pair(ours: float, theirs: float, *, share: bool) -> tuple[float, float, bool] | None:
+    return (ours, theirs, share) if np.isfinite([ours, theirs]).all() else None
+
+
+def _log_loss(models: dict[str, Any], name: str) -> float:
+    """Log loss of a model in the figures of a cut-off; NaN where it has none."""
+    found = models.get(name, {}).get("churn", {}).get("log_loss")
+    return np.nan if found is None else float(found)
 
 
 def _judged(
@@ -162,7 +209,8 @@ def _judged(
         return None, evidence, [f"no past day has {window} days after it: the model is not judged yet"]
     known = panel.before(day)
     rung: Evidence = evidence_for(known, window)[0] if evidence == "ml" else evidence
-    judged = judge(panel, build_bundle(known, settings, evidence=rung, progress=tell), day, settings)
+    bundle = build_bundle(known, settings, evidence=rung, progress=tell)
+    judged = judge(panel, bundle, day, settings, known=known)
     if evidence != "ml":
         return judged, evidence, []
     if rung != "ml":
@@ -171,18 +219,18 @@ def _judged(
             evidence,
             [f"trees could not be judged at {day.isoformat()}: too little history before it"],
         )
-    below = judge(panel, build_bundle(known, settings, evidence="btyd"), day, settings)
-    ours, theirs = (_levelled_log_loss(c, window) for c in (judged, below))
+    below = build_bundle(known, settings, evidence="btyd")
+    plain = below.predict(panel.at(day), day)["churn_probability"].to_numpy(np.float64)
+    ours, theirs = (_levelled_log_loss(judged.churned, p, window) for p in (judged.probability, plain))
     if ours <= theirs + _TOLERANCE:
         return judged, "ml", []
     lost = f"trees lost to the closed form at {day.isoformat()} (levelled log loss {ours:.4f} > {theirs:.4f})"
-    return below, "btyd", [f"evidence btyd: {lost}"]
+    return judge(panel, below, day, settings, known=known), "btyd", [f"evidence btyd: {lost}"]
 
 
-def _levelled_log_loss(judged: CutOff, window: int) -> float:
-    score = logit(np.clip(judged.probability, 1e-12, 1.0 - 1e-12))
-    error = realised_error(HeadKind("churn", window), score, judged.churned)
-    return log_loss(judged.churned, sigmoid(score + error))
+def _levelled_log_loss(churned: Floats, probability: Floats, window: int) -> float:
+    score = logit(np.clip(probability, 1e-12, 1.0 - 1e-12))
+    return log_loss(churned, sigmoid(score + realised_error(HeadKind("churn", window), score, churned)))
 
 
 def _card(panel: Panel, settings: TrainingSettings, judged: CutOff | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import pandas as pd
 
 from features.errors import ModelError
 from features.pipeline import FEATURES
-from features.publish import publish_dir, sha256_file
+from features.publish import publish_dir
 from training.models.anchor import Anchor
 from training.models.curve import ValueCurve
 from training.models.head import Head, logit, sigmoid
@@ -92,6 +92,11 @@ class Bundle:
             a lower probability, 0 to 100), ``expected_orders_{h}d``, ``expected_value_{h}d`` (spend less
             returns, currency), ``clv`` (discounted margin over the remaining lifetime), ``expected_next_order_days``
             (median wait, missing beyond the longest horizon), ``evidence``.
+
+        Raises
+        ------
+        ModelError
+            When a feature column is missing.
         """
         rows = self._with_anchor(features)
         probability = sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
@@ -100,9 +105,9 @@ class Bundle:
         found["churn_percentile"] = np.minimum(np.searchsorted(grid, probability, side="left"), 100).astype(
             float
         )
-        found = found.join(self.curve.predict(self.anchor, rows, as_of))
-        found["evidence"] = self.evidence
-        return found
+        return pd.concat([found, self.curve.predict(self.anchor, rows, as_of)], axis=1).assign(
+            evidence=self.evidence
+        )
 
     def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
@@ -118,7 +123,7 @@ class Bundle:
 
         def write(target: Path) -> None:
             for name, text in {**files, _MANIFEST: manifest}.items():
-                (target / name).write_text(text, encoding="utf-8")
+                (target / name).write_bytes(text.encode())
 
         publish_dir(folder / version, write)
         return replace(self, version=version)
@@ -130,15 +135,24 @@ class Bundle:
         Raises
         ------
         ModelError
-            When a file is missing or changed, or the bundle was made by other feature code.
+            When a file is missing, changed or unlisted, or the bundle was made by other feature code.
         """
         manifest, files = _checked_files(path)
         if manifest.get("schema") != schema_hash():
             raise ModelError(
                 f"bundle {path.name}: made for other feature columns than this code's; run `retain train`"
             )
+        try:
+            return cls._parsed(files, hashlib.sha256(_json(manifest).encode()).hexdigest()[:12])
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"bundle {path.name}: its files are whole but not what this code writes "
+                f"({type(error).__name__}); run `retain train`"
+            ) from error
+
+    @classmethod
+    def _parsed(cls, files: dict[str, str], version: str) -> Bundle:
         values = json.loads(files["model.json"])
-        version = hashlib.sha256(_json(manifest).encode()).hexdigest()[:12]
         return cls(
             evidence=values["evidence"],
             trained_as_of=date.fromisoformat(values["trained_as_of"]),
@@ -158,14 +172,18 @@ class Bundle:
         Raises
         ------
         ModelError
-            When a prediction differs by more than 1e-9 relative.
+            When there are none, or a prediction differs by more than 1e-9 relative.
         """
+        expected = self.golden.get("expected", {})
+        if not expected or not self.golden["rows"]:
+            raise ModelError(f"bundle {self.version}: has no golden rows to check; run `retain train`")
         rows = pd.DataFrame(self.golden["rows"], columns=self.golden["columns"], dtype=np.float64)
-        found = self.predict(rows, self.trained_as_of)
-        for name, expected in self.golden["expected"].items():
-            wanted = np.array(expected, dtype=np.float64)
-            if not np.allclose(
-                found[name].to_numpy(np.float64), wanted, rtol=1e-9, atol=1e-12, equal_nan=True
+        found = self.predict(rows, self.trained_as_of).drop(columns="evidence")
+        for name in found.columns:
+            wanted = np.array(expected.get(name, []), dtype=np.float64)
+            answer = found[name].to_numpy(np.float64)
+            if wanted.shape != answer.shape or not np.allclose(
+                answer, wanted, rtol=1e-9, atol=1e-12, equal_nan=True
             ):
                 raise ModelError(
                     f"bundle {self.version}: golden predictions of {name} differ; the libraries of this "
@@ -183,8 +201,14 @@ class Bundle:
         return replace(self, golden=golden)
 
     def _with_anchor(self, features: pd.DataFrame) -> pd.DataFrame:
+        missing = [name for name in FEATURES if name not in features.columns]
+        if missing:
+            raise ModelError(
+                f"features: {len(missing)} of {len(FEATURES)} columns are missing, e.g. {missing[0]!r}; "
+                "compute them with features.pipeline.customer_features"
+            )
         horizons = tuple(sorted({self.window_days, *self.curve.horizons_days}))
-        return features.join(self.anchor.columns(features, horizons))
+        return pd.concat([features[list(FEATURES)], self.anchor.columns(features, horizons)], axis=1)
 
     def _churn_anchor(self, rows: pd.DataFrame) -> Floats:
         return logit(rows[f"btyd_no_order_{self.window_days}"].to_numpy(np.float64))
@@ -220,22 +244,45 @@ def champion_path(models_dir: Path) -> Path:
     pointer = models_dir / "champion"
     if not pointer.is_file():
         raise ModelError("no model yet: run `retain train` first")
-    return models_dir / pointer.read_text(encoding="utf-8").strip()
+    version = pointer.read_text(encoding="utf-8").strip()
+    if not version or Path(version).name != version:
+        raise ModelError("the pointer file `champion` does not name a model; run `retain train`")
+    return models_dir / version
 
 
 def _checked_files(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Manifest and files; what is returned are the very bytes that were hashed."""
     try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        names = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        raw = (path / _MANIFEST).read_bytes()
+        manifest = json.loads(raw)
+        hashes = dict(manifest["files"])
+        whole = manifest["format"] == _FORMAT and _json(manifest).encode() == raw
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError(
             f"bundle {path.name}: {_MANIFEST} is missing or damaged; train or pull it again"
         ) from error
-    for name, wanted in names.items():
-        file = path / name
-        if "/" in name or not file.is_file() or sha256_file(file) != wanted:
+    if not whole:
+        raise ModelError(f"bundle {path.name}: {_MANIFEST} is changed or of another version; train again")
+    strangers = sorted(p.name for p in path.iterdir() if p.name not in {*hashes, _MANIFEST})
+    if strangers:
+        raise ModelError(
+            f"bundle {path.name}: {strangers[0]} is not listed in {_MANIFEST}; train or pull again"
+        )
+    files = {}
+    for name, wanted in hashes.items():
+        data = _content(path, name)
+        if data is None or hashlib.sha256(data).hexdigest() != wanted:
             raise ModelError(f"bundle {path.name}: {name} is missing or changed; train or pull it again")
-    return manifest, {name: (path / name).read_text(encoding="utf-8") for name in names}
+        files[name] = data.decode()
+    return manifest, files
+
+
+def _content(path: Path, name: str) -> bytes | None:
+    """Bytes of an ordinary file right in the folder; None for anything else."""
+    file = path / name
+    if Path(name).name != name or file.is_symlink() or not file.is_file():
+        return None
+    return file.read_bytes()
 
 
 def _json(values: Any) -> str:

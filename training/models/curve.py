@@ -6,7 +6,8 @@ the ratio of the closed form between the two. Both curves rise with the horizon.
 Notes
 -----
 Lifetime value is margin discounted continuously at rate d per year: each stretch of the curve counts at its
-middle, and beyond the longest horizon the closed form continues, scaled to meet the curve there.
+middle, and beyond the longest horizon the closed form continues, scaled to meet the curve there. A lifetime
+that ends within a stretch counts its part of it.
 """
 
 from __future__ import annotations
@@ -86,7 +87,11 @@ class ValueCurve:
     def _lifetime(self, anchor: Anchor, rows: pd.DataFrame, value: dict[int, Floats]) -> Floats:
         total, before, start = np.zeros(len(rows)), np.zeros(len(rows)), 0
         for h in self.horizons_days:
-            total = total + (value[h] - before) * self._discount(start, h)
+            stop = min(h, self.lifetime_days)
+            if stop <= start:
+                break
+            share = (stop - start) / (h - start)
+            total = total + (value[h] - before) * share * self._discount(start, stop)
             before, start = value[h], h
         closed = rows[f"btyd_orders_{start}"].to_numpy(np.float64)
         scale = value[start] / closed

@@ -1,0 +1,94 @@
+"""The closed form every head starts from."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import NotEnoughData
+from tests.training.small_shops import history
+from training.models.anchor import Anchor
+from training.models.gamma_gamma import GammaGamma
+from training.models.mbg_nbd import MbgNbd
+
+ANCHOR = Anchor(
+    MbgNbd(r=0.5, alpha=60.0, a=0.9, b=2.5),
+    GammaGamma(p=6.0, q=4.0, v=15.0),
+    orders_per_day=1.25,
+    kept_share=0.8,
+)
+ROWS = history(400)
+
+
+def test_each_quantity_is_its_model_times_what_the_shop_does():
+    x, t_x, T = (ROWS[n].to_numpy() for n in ("frequency", "recency", "T"))
+    days = ANCHOR.buying.expected_orders(x, t_x, T, 90)
+    spend = ANCHOR.spending.conditional_value(ROWS["purchase_days"], ROWS["value_mean"])
+    columns = ANCHOR.columns(ROWS, (30, 90))
+    assert np.allclose(columns["btyd_orders_90"], 1.25 * days, rtol=1e-12)
+    assert np.allclose(columns["btyd_order_value"], spend * 0.8 / 1.25, rtol=1e-12)
+    assert np.allclose(columns["btyd_value_90"], days * spend * 0.8, rtol=1e-12)
+    assert np.allclose(
+        columns["btyd_no_order_90"], 1 - ANCHOR.buying.p_order_within(x, t_x, T, 90), rtol=1e-9
+    )
+
+
+def test_fit_takes_orders_per_day_and_the_share_kept_from_the_shop():
+    rows = history(200, seed=3)
+    found = Anchor.fit(rows)
+    assert found.orders_per_day == rows["orders_total"].sum() / rows["purchase_days"].sum()
+    assert found.kept_share == pytest.approx(0.9)
+    assert Anchor.fit(rows.assign(value_total=-1.0)).kept_share == 0.0
+    assert (Anchor.fit(rows.assign(value_total=-1.0)).value_per_order(rows) > 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 400))
+def test_expectations_rise_with_the_horizon_and_stay_finite(seed, step):
+    rows = history(20, seed)
+    columns = ANCHOR.columns(rows, (step, 2 * step, 9 * step))
+    assert np.isfinite(columns).all(axis=None)
+    for kind, sign in (("orders", 1), ("value", 1), ("no_order", -1)):
+        values = columns[[f"btyd_{kind}_{h}" for h in (step, 2 * step, 9 * step)]].to_numpy()
+        assert (sign * np.diff(values, axis=1) >= -1e-12).all()
+
+
+def test_extremes_are_finite_and_have_logarithms():
+    rows = history(4).assign(
+        frequency=[0.0, 9_999.0, 1.0, 0.0],
+        recency=[0.0, 10_000.0, 1.0, 0.0],
+        T=[0.0, 10_000.0, 20_000.0, 20_000.0],
+    )
+    rows = rows.assign(purchase_days=rows["frequency"] + 1, value_mean=[np.nan, 1e-4, 9e10, 0.0])
+    found = ANCHOR.columns(rows, (1, 3650))
+    assert np.isfinite(np.log(found)).all(axis=None)
+    assert np.isfinite(np.log1p(-found[["btyd_no_order_1", "btyd_no_order_3650"]])).all(axis=None)
+
+
+def test_one_row_alone_has_the_bits_of_the_batch():
+    together = ANCHOR.columns(ROWS, (30, 365))
+    alone = pd.concat([ANCHOR.columns(ROWS.iloc[[i]], (30, 365)) for i in range(len(ROWS))])
+    pd.testing.assert_frame_equal(alone, together, check_exact=True)
+
+
+def test_nobody_who_bought_is_not_enough():
+    rows = history(7).assign(value_mean=0.0, spend_total=0.0)
+    with pytest.raises(NotEnoughData, match="none of 7 customers has a purchase with a positive amount"):
+        Anchor.fit(rows)
+
+
+def test_json_keeps_every_bit():
+    assert Anchor.from_json(json.loads(json.dumps(ANCHOR.to_json()))) == ANCHOR
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_handful_of_customers_is_fitted_with_a_ridge(size):
+    rows = history(size, seed=2)
+    found = Anchor.fit(rows, ridge=1.0).columns(rows, (30, 365))
+    assert np.isfinite(np.log(found)).all(axis=None)
+    assert (found["btyd_orders_365"] < 365 * 3).all()

@@ -1,0 +1,120 @@
+"""The judge: past days predicted from their own past."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import NotEnoughData
+from features.load import tables_from_frames
+from tests.training.small_shops import SETTINGS, day, drawn, features_of, orders, settings, shop
+from training.backtest import back_test, judge, latest_cut_off
+from training.build import build_bundle
+from training.fit import anchored
+from training.metrics import log_loss, value_metrics
+from training.panel import build_panel
+
+
+def test_the_latest_cut_off_has_its_whole_window(demo_panel):
+    found = latest_cut_off(demo_panel, 60)
+    assert found == demo_panel.as_of - timedelta(days=60)
+    assert latest_cut_off(demo_panel, 61) == demo_panel.as_of - timedelta(days=90)
+    assert latest_cut_off(demo_panel, 3000) is None
+
+
+def test_corrupting_what_came_changes_outcomes_and_no_prediction():
+    rows, cut = drawn(400, 330, gap=40.0), day(240)
+    worse = [(c, d, a) if d < 240 else (f"x{c}", d, a * 1000) for c, d, a in rows]
+    truth, lied = (anchored(build_panel(shop(r), day(300), [60])) for r in (rows, worse))
+    a, b = (back_test(p, settings(60, 60), count=1).cut_offs[0] for p in (truth, lied))
+    assert a.day == b.day == cut
+    assert a.evidence == b.evidence == "ml"
+    assert np.array_equal(a.probability, b.probability)
+    assert np.array_equal(a.expected_value, b.expected_value)
+    assert a.churned.mean() < b.churned.mean() == 1.0
+
+
+def test_orders_that_arrive_after_the_cut_change_no_prediction():
+    rows = orders(drawn(400, 330, gap=40.0)).assign(known_at=pd.NaT)
+    late = rows["time"].dt.date.map(lambda d: day(150) <= d < day(200)) & (rows.index % 5 == 0)
+    rows.loc[late, "known_at"] = pd.Timestamp(day(250))
+    worse = rows.assign(amount=np.where(late, rows["amount"] * 1000, rows["amount"]))
+    found = [
+        back_test(
+            anchored(build_panel(tables_from_frames({"orders": r}), day(300), [60])),
+            settings(60, 60),
+            count=1,
+        )
+        for r in (rows, worse)
+    ]
+    a, b = (f.cut_offs[0] for f in found)
+    assert a.evidence == "ml"
+    assert np.array_equal(a.expected_value, b.expected_value)
+
+
+def test_the_figures_are_those_of_the_predictions(demo_panel):
+    cut = demo_panel.days[-3]
+    bundle = build_bundle(demo_panel.before(cut), SETTINGS, evidence="btyd")
+    found = judge(demo_panel, bundle, cut, SETTINGS)
+    predicted = bundle.predict(features_of(demo_panel, cut), cut)
+    came = demo_panel.at(cut)
+    assert found.models["retain"]["churn"]["log_loss"] == log_loss(
+        came["orders_ahead_60"] == 0, predicted["churn_probability"]
+    )
+    value = value_metrics(came["value_ahead_30"], predicted["expected_value_30d"])
+    assert found.models["retain"]["value"][30] == value
+    assert set(found.models) == {"retain", "recency_rule", "carry_forward", "closed_form"}
+    assert 365 not in found.models["retain"]["value"]
+
+
+def test_a_window_that_is_no_horizon_is_judged_too(demo_panel):
+    chosen = settings(60, 30, 365)
+    found = judge(demo_panel, build_bundle(demo_panel, chosen, evidence="btyd"), demo_panel.days[-3], chosen)
+    assert 0 < found.models["retain"]["churn"]["log_loss"] < 1
+    assert list(found.models["closed_form"]["value"]) == [30]
+    assert len(found.value) == found.customers
+
+
+def test_no_horizon_that_had_passed_leaves_the_value_plot_empty(demo_panel):
+    chosen = settings(60, 365)
+    found = judge(demo_panel, build_bundle(demo_panel, chosen, evidence="btyd"), demo_panel.days[-3], chosen)
+    assert found.models["retain"]["value"] == {}
+    assert found.value.size == 0
+    assert found.probability.size == found.customers
+
+
+def test_a_baseline_that_cannot_speak_says_why_and_the_json_is_plain():
+    panel = anchored(build_panel(shop(drawn(30, 120, gap=60.0)), day(120), [60]))
+    found = back_test(panel, settings(60, 60), count=5)
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert [c["cut_off"] for c in told["cut_offs"]] == [day(60).isoformat()]
+    assert "past snapshot" in told["cut_offs"][0]["models"]["recency_rule"]["absent"]["60"]
+
+
+def test_json_has_none_for_what_is_undefined(demo_panel):
+    found = judge(
+        demo_panel, build_bundle(demo_panel, SETTINGS, evidence="btyd"), demo_panel.days[-3], SETTINGS
+    )
+    found.models["retain"]["churn"]["roc_auc"] = math.nan
+    assert found.to_json()["models"]["retain"]["churn"]["roc_auc"] is None
+
+
+def test_several_cut_offs_come_oldest_first_and_zero_means_one(demo_panel):
+    chosen = settings(60, 30)
+    young = demo_panel.before(demo_panel.days[7])
+    found = back_test(young, chosen, count=3)
+    assert [c.day for c in found.cut_offs] == demo_panel.days[3:6]
+    assert len(back_test(young, chosen, count=0).cut_offs) == 1
+
+
+def test_too_little_history_says_what_to_do():
+    panel = anchored(build_panel(shop(drawn(30, 100)), day(100), [90]))
+    with pytest.raises(
+        NotEnoughData, match="no past day has 90 days of orders after it.*shorter --churn-window"
+    ):
+        back_test(panel, settings(90, 90), count=1)

@@ -1,0 +1,104 @@
+"""From a panel to a bundle: the rung, and what is frozen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.pipeline import FEATURES
+from tests.training.small_shops import SETTINGS, day, features_of, history, settings, snapshots
+from training.build import build_bundle, evidence_for
+from training.fit import anchored
+from training.head_kind import HeadKind
+
+
+def one_day(size: int, repeaters: int):
+    rows = history(size).assign(frequency=0.0, recency=0.0, purchase_days=1.0, tenure_days=50.0)
+    rows.loc[: repeaters - 1, ["frequency", "recency", "purchase_days"]] = [1.0, 20.0, 2.0]
+    return snapshots({day(100): rows.assign(orders_ahead_60=0.0)}, day(100), 60)
+
+
+@pytest.mark.parametrize(
+    ("size", "repeaters", "rung", "why"),
+    [
+        (
+            29,
+            29,
+            "rule",
+            "29 customers, 29 with a repeat purchase; fitting needs at least 30 customers and 10",
+        ),
+        (500, 9, "rule", "500 customers, 9 with a repeat purchase"),
+        (30, 10, "btyd", "trees need more: 0 labelled rows of at least 400"),
+    ],
+)
+def test_the_rung_says_why_it_is_not_higher(size, repeaters, rung, why):
+    found, reason = evidence_for(one_day(size, repeaters), 60)
+    assert found == rung
+    assert reason.startswith(why)
+
+
+def test_the_top_rung_needs_no_excuse(demo_panel):
+    assert evidence_for(demo_panel, 60) == ("ml", "")
+
+
+def test_the_rung_on_a_past_day_sees_only_that_past(demo_panel):
+    early = demo_panel.before(demo_panel.days[3])
+    assert evidence_for(early, 60)[0] != "ml"
+    assert evidence_for(early, 60)[1]
+
+
+def test_heads_of_a_bundle_are_those_the_data_can_teach(demo_panel, demo_bundle):
+    assert sorted(demo_bundle.curve.orders) == sorted(demo_bundle.curve.value) == [30, 60, 365]
+    young = demo_panel.before(demo_panel.days[11])
+    bundle = build_bundle(young, SETTINGS, evidence="ml")
+    assert 365 not in bundle.curve.value
+    assert 30 in bundle.curve.value
+
+
+def test_the_churn_grid_gives_percentiles_of_the_reference(demo_panel, demo_bundle):
+    found = demo_bundle.predict(features_of(demo_panel, demo_panel.as_of), demo_panel.as_of)
+    share = found["churn_probability"].rank(method="min", pct=True) * 100
+    assert np.abs(found["churn_percentile"] - share).max() < 2.5
+    assert found["churn_percentile"].between(0, 100).all()
+
+
+def test_golden_rows_are_made_up_and_agree_with_themselves(demo_panel, demo_bundle):
+    golden = pd.DataFrame(demo_bundle.golden["rows"], columns=demo_bundle.golden["columns"], dtype=float)
+    assert list(golden.columns) == list(FEATURES)
+    real = demo_panel.at(demo_panel.as_of)[list(FEATURES)].round(2)
+    assert len(golden.merge(real, on=["frequency", "recency", "T", "value_mean", "spend_total"])) == 0
+    assert (golden["recency"] <= golden["T"]).all()
+    demo_bundle.check_golden()
+
+
+def test_golden_rows_of_a_one_customer_shop_are_not_that_customer():
+    rows = history(1).assign(value_mean=987_654.3125, spend_total=987_654.3125, value_max=987_654.3125)
+    panel = anchored(snapshots({day(100): rows.assign(tenure_days=50.0)}, day(100), 60))
+    bundle = build_bundle(panel, SETTINGS, evidence="rule")
+    assert "987654" not in str(bundle.golden)
+    bundle.check_golden()
+
+
+def test_a_window_that_is_no_horizon_is_predicted_too(demo_panel):
+    bundle = build_bundle(demo_panel, settings(60, 30, 365), evidence="btyd")
+    found = bundle.predict(features_of(demo_panel, demo_panel.as_of), demo_panel.as_of)
+    anchor = demo_panel.at(demo_panel.as_of)["btyd_no_order_60"].to_numpy()
+    assert found["churn_probability"].to_numpy() == pytest.approx(anchor, rel=1e-9)
+    assert "expected_orders_60d" not in found
+
+
+def test_progress_counts_to_the_end(demo_panel):
+    told: list[tuple[str, float]] = []
+    build_bundle(
+        demo_panel, settings(60, 60), evidence="ml", progress=lambda stage, share: told.append((stage, share))
+    )
+    assert told == [("fitted churn 60 d", 1 / 3), ("fitted orders 60 d", 2 / 3), ("fitted value 60 d", 1.0)]
+
+
+def test_closed_form_of_the_head_is_that_of_the_bundle(demo_panel, demo_bundle):
+    rows = demo_panel.at(demo_panel.as_of)
+    plain = build_bundle(demo_panel, SETTINGS, evidence="btyd").predict(rows, demo_panel.as_of)
+    assert np.log(plain["expected_value_60d"]).to_numpy() == pytest.approx(
+        HeadKind("value", 60).closed_form(rows)
+    )

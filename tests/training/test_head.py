@@ -1,0 +1,76 @@
+"""A head: closed form, level, trees and shift on one scale."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.head_kind import HeadKind
+from training.models.head import Head, logit, sigmoid
+from training.models.level import LevelCurve
+from training.models.trees import Trees
+
+AS_OF = date(2026, 1, 1)
+LEVEL = LevelCurve((date(2025, 1, 1),), (0.4,), weight=0.5, base=0.1)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_sigmoid_has_no_overflow(z):
+    assert 0.0 <= sigmoid(np.array([z]))[0] <= 1.0
+
+
+@given(st.floats(1e-9, 1 - 1e-9))
+def test_logit_and_sigmoid_undo_each_other(p):
+    assert sigmoid(logit(np.array([p])))[0] == pytest.approx(p, rel=1e-6)
+
+
+def test_without_trees_the_answer_is_closed_form_plus_level_plus_shift():
+    head = Head(level=LEVEL, shift=0.01)
+    anchor, rows = np.array([-1.0, 2.0]), pd.DataFrame(index=["a", "b"])
+    assert head.raw(anchor, rows, AS_OF) == pytest.approx(anchor + 0.25 + 0.01)
+    parts = head.contributions(anchor, rows, AS_OF)
+    assert parts.sum(axis=1).to_numpy() == pytest.approx(head.raw(anchor, rows, AS_OF))
+
+
+def test_contributions_of_a_grown_head_add_up(demo_bundle, demo_panel):
+    head = demo_bundle.churn
+    rows = demo_panel.at(demo_panel.as_of)
+    anchor = HeadKind("churn", 60).closed_form(rows)
+    parts = head.contributions(anchor, rows, demo_panel.as_of)
+    assert np.abs(parts.sum(axis=1) - head.raw(anchor, rows, demo_panel.as_of)).max() < 1e-9
+    assert abs(parts["anchor"].mean()) < 1e-9
+    assert parts.index.equals(rows.index)
+
+
+def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
+    rows = demo_panel.at(demo_panel.as_of).head(2)
+    anchor = HeadKind("churn", 60).closed_form(rows)
+    twice = demo_bundle.churn.contributions(anchor, rows.set_axis([7, 7]), demo_panel.as_of)
+    once = demo_bundle.churn.contributions(anchor, rows, demo_panel.as_of)
+    assert np.array_equal(twice.to_numpy(), once[twice.columns].to_numpy())
+
+
+def test_json_keeps_head_and_trees():
+    head = Head(Trees("tree\n"), LEVEL, shift=1 / 3, anchor_mean=-0.1)
+    values, files = head.to_json("churn")
+    assert files == {"churn.txt": "tree\n"}
+    again = Head.from_json("churn", json.loads(json.dumps(values)), files)
+    assert (again.level, again.shift, again.anchor_mean) == (head.level, head.shift, head.anchor_mean)
+    assert again.trees is not None
+    assert again.trees.text == "tree\n"
+
+
+def test_targets_by_hand():
+    rows = pd.DataFrame(
+        {"orders_ahead_30": [0.0, 2.0], "value_ahead_30": [-5.0, 8.0], "btyd_orders_30": [1.0, 2.0]}
+    )
+    assert HeadKind("churn", 30).target(rows).tolist() == [1.0, 0.0]
+    assert HeadKind("orders", 30).target(rows).tolist() == [0.0, 2.0]
+    assert HeadKind("value", 30).target(rows).tolist() == [0.0, 8.0]
+    assert HeadKind("orders", 30).closed_form(rows).tolist() == [0.0, np.log(2.0)]

@@ -1,0 +1,95 @@
+"""Realised errors of the closed form, and how far those of a year ago are believed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.training.small_shops import day, snapshots
+from training.head_kind import HeadKind
+from training.levels import level_curve, realised_error, realised_errors
+from training.models.head import logit, sigmoid
+
+CHURN, VALUE = HeadKind("churn", 30), HeadKind("value", 30)
+CUTS = [day(365 + 30 * k) for k in range(24)]
+
+
+def panel_with_gap(gap: float = 10.0):
+    rows = pd.DataFrame({"gap_mean": [gap], "tenure_days": [0.0]})
+    first = rows.assign(tenure_days=float((CUTS[0] - day(0)).days))
+    return snapshots({CUTS[0]: first, CUTS[-1] + timedelta(days=30): rows}, CUTS[-1] + timedelta(days=30), 30)
+
+
+def test_the_churn_error_solves_the_mean_equation():
+    rng = np.random.default_rng(1)
+    score, churned = rng.normal(0.5, 2.0, 500), (rng.random(500) < 0.3).astype(float)
+    error = realised_error(CHURN, score, churned)
+    assert sigmoid(score + error).mean() == pytest.approx(churned.mean(), abs=1e-10)
+
+
+@pytest.mark.parametrize(("sure", "came"), [(1e-9, 1.0), (1 - 1e-9, 0.0)])
+def test_a_closed_form_that_was_sure_and_wrong_has_an_error_too(sure, came):
+    score = logit(np.full(9_000, sure))
+    error = realised_error(CHURN, score, np.full(9_000, came))
+    assert sigmoid(score + error).mean() == pytest.approx(abs(came - 0.5 / 9_000), rel=1e-6)
+
+
+def test_the_value_error_is_the_log_of_came_over_expected():
+    expected = np.log(np.array([10.0, 30.0]))
+    assert realised_error(VALUE, expected, np.array([0.0, 80.0])) == pytest.approx(np.log(2.0))
+    assert realised_error(VALUE, expected, np.zeros(2)) == 0.0
+
+
+def test_errors_shrink_where_few_events_speak():
+    rows = pd.DataFrame({"as_of": pd.Timestamp(day(0)), "btyd_value_30": [1.0] * 100})
+    rows["value_ahead_30"] = [8.0] * 25 + [0.0] * 75
+    found = realised_errors(rows, VALUE)
+    # Twice the expected total, told by 25 buyers: half of it is believed.
+    assert found == {day(0): pytest.approx(np.log(2.0) * 25 / 50)}
+    rows["orders_ahead_30"], rows["btyd_no_order_30"] = [1.0] * 100, 0.5
+    assert realised_errors(rows, CHURN) == {day(0): 0.0}
+
+
+def test_the_weight_goes_to_one_when_last_year_repeats():
+    season = [0.4 * np.sin(2 * np.pi * k * 30 / 365) for k in range(24)]
+    curve = level_curve(dict(zip(CUTS, season, strict=True)), panel_with_gap(), 30)
+    assert curve.weight > 0.9
+    steady = level_curve(dict.fromkeys(CUTS, 0.4), panel_with_gap(), 30)
+    # Six tests with slope 1, and 0.75 with the weight of one.
+    assert steady.weight == pytest.approx(6.75 / 7)
+    assert steady.base == pytest.approx(0.5 * 0.4 * 360 / 365)
+    assert steady.at(CUTS[-1]) == pytest.approx((6.75 * 0.4 + 0.25 * steady.base) / 7)
+
+
+def test_the_weight_goes_to_zero_when_the_errors_of_the_years_disagree():
+    errors = {d: (0.4 if k < 12 else -0.4) for k, d in enumerate(CUTS)}
+    curve = level_curve(errors, panel_with_gap(), 30)
+    assert curve.weight == 0.0
+    assert curve.at(CUTS[-1]) == curve.base
+
+
+def test_a_flat_shop_stays_about_nothing():
+    rng = np.random.default_rng(4)
+    errors = dict(zip(CUTS, rng.normal(0.0, 0.02, len(CUTS)), strict=True))
+    curve = level_curve(errors, panel_with_gap(), 30)
+    assert max(abs(curve.at(d)) for d in CUTS) < 0.05
+    assert level_curve(dict.fromkeys(CUTS, 0.0), panel_with_gap(), 30).at(CUTS[-1]) == 0.0
+
+
+def test_errors_of_a_young_history_do_not_count():
+    errors = dict.fromkeys(CUTS, 0.4)
+    curve = level_curve(errors, panel_with_gap(gap=770.0), 30)
+    # Usual gap: the mean of 770 and the horizon, 400 days; history: 365 days at the first cut-off.
+    assert curve.errors[0] == 0.0
+    assert curve.errors[2] == pytest.approx(0.4 * (425 / 400 - 1))
+    assert curve.errors[-1] == pytest.approx(0.4)
+
+
+def test_the_persistent_error_waits_for_a_whole_year():
+    panel = panel_with_gap()
+    half = {d: 0.4 for d in CUTS if d >= panel.as_of - timedelta(days=180)}
+    curve = level_curve(half, panel, 30)
+    assert curve.base == pytest.approx(0.5 * (180 / 365) * 0.4)

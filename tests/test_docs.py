@@ -1,0 +1,137 @@
+"""Pages: generated parts are fresh, links lead somewhere, commands exist, examples run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from retain import cli
+from serving.refusal import refusal_of
+from serving.schemas import ScoreRequest
+from serving.strict_json import strict_json
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+# Written by `make bench` and its like; a checkout may not have them yet.
+MEASURED = {"benchmark_steps.md", "benchmark_online_retail.md"}
+
+
+def shown(path: Path) -> str:
+    return path.name
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_generated_parts_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)#\s]*(?:#[\w-]+)?)\)", page.read_text(encoding="utf-8")):
+        name, _, heading = target.partition("#")
+        if "://" in name or Path(name).name in MEASURED:
+            continue
+        file = (page.parent / name) if name else page
+        if not file.exists() or (heading and heading not in anchors(file)):
+            broken.append(target)
+    assert not broken
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def test_the_index_names_every_page() -> None:
+    index = read("docs/index.md")
+    assert not [
+        page.name
+        for page in PAGES
+        if page.name not in (*MEASURED, "README.md", "index.md") and page.name not in index
+    ]
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in blocks(page.read_text(encoding="utf-8"), r"bash(?: \w+)?"):
+            yield from ((page.name, line) for line in block.splitlines() if line.startswith("retain "))
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(calls())))
+def test_commands_and_options_of_the_pages_exist(page: str, line: str) -> None:
+    name, *words = shlex.split(line)[1:]
+    commands: Any = typer.main.get_command(cli.app)
+    options = {word for option in commands.commands[name].params for word in option.opts}
+    assert not [word for word in words if word.startswith("-") and word not in options]
+
+
+def test_every_command_is_shown_at_work_or_told_in_a_page() -> None:
+    guides = "".join(page.read_text(encoding="utf-8") for page in PAGES if page.name != "README.md")
+    assert not [name for name in cli.COMMANDS if f"retain {name}" not in guides]
+    assert not [name for name in cli.COMMANDS if f"| `retain {name}` |" not in read("README.md")]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python run" in page.read_text("utf-8")], ids=shown
+)
+def test_python_of_the_pages_runs(page: Path) -> None:
+    space: dict[str, Any] = {}
+    for block in blocks(page.read_text(encoding="utf-8"), "python run"):
+        exec(compile(block, page.name, "exec"), space)
+    assert space
+
+
+def test_the_example_of_a_feature_family_passes_its_own_test() -> None:
+    text = read("CONTRIBUTING.md")
+    space: dict[str, Any] = {}
+    for block in (*blocks(text, "python family"), *blocks(text, "python test")):
+        exec(compile(block, "CONTRIBUTING.md", "exec"), space)
+    space["test_two_of_three_purchase_days_are_early"]()
+    family = space["MONTH_START"]
+    assert family.names == ("month_start_share",)
+
+
+def bodies() -> list[str]:
+    lines = [line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
+    words = [shlex.split(line) for line in lines if line.startswith("curl ")]
+    return [call[call.index("--data") + 1] for call in words]
+
+
+@pytest.mark.parametrize("body", bodies())
+def test_requests_of_the_pages_are_understood(body: str) -> None:
+    strict_json(body.encode())
+    assert ScoreRequest.model_validate_json(body)
+
+
+def test_the_refusal_shown_is_what_the_endpoint_says() -> None:
+    body = {"customers": [{"customer_id": "a", "orders": [{"time": "2026-01-01", "amount": "9.5"}]}]}
+    with pytest.raises(ValueError, match="amount") as caught:
+        ScoreRequest.model_validate_json(json.dumps(body))
+    assert refusal_of(caught.value).document() == json.loads(blocks(read("docs/guide_apps.md"), "json")[0])
+
+
+def test_the_status_codes_told_are_those_of_the_endpoint() -> None:
+    cells = re.findall(r"^\| ([45][\d, ]+) \|", read("docs/guide_apps.md"), re.MULTILINE)
+    told = {code for cell in cells for code in cell.split(", ")}
+    sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "serving").glob("*.py"))
+    assert told == set(re.findall(r"Refusal\((\d{3}),", sources))

@@ -133,7 +133,7 @@ class Scorer:
         return {"risk": labels["risk"], **_columns(chosen)}
 
     def _explained(self, features: pd.DataFrame, as_of: date) -> dict[str, pd.Series]:
-        if self.bundle.evidence != "ml":
+        if self.bundle.churn.trees is None:
             tell = partial(rule_reasons, features, currency=self.currency)
         else:
             parts = self.bundle.contributions(features, as_of)

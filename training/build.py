@@ -64,7 +64,7 @@ def build_bundle(
     settings : TrainingSettings
         Window, horizons, money rules, seed.
     evidence : {"rule", "btyd", "ml"}
-        Rung to build.
+        Rung to build; ``ml`` becomes ``btyd`` when no head's trees made the closed form better.
     strategies : StrategySettings, optional
         Cuts to freeze; the defaults without it.
     progress : callable, optional
@@ -78,6 +78,8 @@ def build_bundle(
     rows = panel.at(panel.as_of)[["as_of", "customer_id", *FEATURES]]
     anchor = Anchor.fit(rows, ridge=1.0 if evidence == "rule" else 1e-3)
     heads = _heads(panel, settings, progress) if evidence == "ml" else {}
+    if evidence == "ml" and not any(head.trees for head in heads.values()):
+        evidence = "btyd"
     value = settings.value
     curve = ValueCurve(
         value.horizons_days,

@@ -30,7 +30,6 @@ Floats = npt.NDArray[np.float64]
 MIN_ROWS = 400
 MIN_EVENTS = 50
 _MAX_ROUNDS = 500
-_PLAIN_ROUNDS = 120
 _PATIENCE = 25
 
 
@@ -73,7 +72,8 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head |
     Returns
     -------
     Head or None
-        None when `shortfall` says that there is too little to learn from; the closed form then speaks alone.
+        None when `shortfall` says that there is too little to learn from. A head without trees is the closed form
+        with the level of the season: trees that did not help on the latest snapshot are left out.
     """
     if shortfall(panel, kind):
         return None
@@ -102,15 +102,28 @@ class _Task:
         own = ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for k in ("no_order", "orders", "value")))
         return [name for name in (*FEATURES, *own) if self.rows[name].notna().any()]
 
-    def grow(self) -> Trees:
-        """Trees on all rows, as many as served the latest snapshot best with the horizon between."""
+    def grow(self) -> Trees | None:
+        """Trees on all rows, as many as served the latest snapshot best with the horizon between.
+
+        None when there is no such pair of snapshots, or when the trees did not make the closed form better there
+        by more than one standard error over customers (the one-standard-error rule, Breiman et al. 1984).
+        """
         train, late = self._split()
         if train is None or late is None:
-            rounds = _PLAIN_ROUNDS
-        else:
-            rounds = max(10, self._train(train, _MAX_ROUNDS, late).best_iteration)
+            return None
+        tried = self._train(train, _MAX_ROUNDS, late)
+        if not self._better(tried, late):
+            return None
         whole = np.ones(len(self.rows), dtype=bool)
-        return Trees(_without_ranges(self._train(whole, rounds).model_to_string()))
+        return Trees(_without_ranges(self._train(whole, tried.best_iteration).model_to_string()))
+
+    def _better(self, tried: Any, late: npt.NDArray[np.bool_]) -> bool:
+        rows, start = self.rows[late], self.start[late]
+        target = self.kind.target(rows)
+        matrix = np.ascontiguousarray(rows[self.columns].to_numpy(np.float64))
+        learned = start + tried.predict(matrix, raw_score=True, num_threads=1)
+        gain = self.kind.losses(target, start) - self.kind.losses(target, learned)
+        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
     def _split(self) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None]:
         days = pd.DatetimeIndex(self.rows["as_of"])

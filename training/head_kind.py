@@ -46,6 +46,14 @@ class HeadKind:
         }
         return losses[self.name]
 
+    def losses(self, target: Floats, score: Floats) -> Floats:
+        """Loss of each row at a raw score: the negative log-likelihood that LightGBM minimises, up to a constant."""
+        if self.name == "churn":
+            return np.logaddexp(0.0, score) - target * score
+        if self.name == "orders":
+            return np.exp(score) - target * score
+        return 2.0 * target * np.exp(-0.5 * score) + 2.0 * np.exp(0.5 * score)
+
     def target(self, rows: pd.DataFrame) -> Floats:
         """What came, from the panel's label columns; net returns count as nothing bought."""
         h = self.horizon_days

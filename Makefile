@@ -10,6 +10,9 @@ LINES ?= 100000 1000000 5000000
 # Words handed on, e.g. make test TESTS="tests/features -x"
 TESTS ?=
 
+# Small matrices only: a second BLAS thread costs more than it brings on two busy cores.
+export OPENBLAS_NUM_THREADS := 1
+
 BIN := .venv/bin
 ROOMS := features strategies training serving retain
 LINTED := $(ROOMS) tests benchmarks docs notebooks
@@ -26,7 +29,7 @@ demo: setup ## Simulate a shop and run the main job on it: check, train, score, 
 	@$(BIN)/python -m retain demo --customers $(CUSTOMERS) --out-dir "$(OUT)"
 
 test: setup ## Run all tests and doctests with coverage (TESTS= narrows them)
-	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 $(if $(TESTS),$(TESTS),--cov --cov-report=term)
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile $(if $(TESTS),$(TESTS),--cov --cov-report=term)
 
 check: setup ## Lint, formatting, types, import contracts
 	@$(BIN)/python -m ruff check $(LINTED)

@@ -70,7 +70,7 @@ def test_a_day_must_be_named() -> None:
         fetch_features(tables_from_frames({"orders": random_shop(4, 5)}), [])
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(rows=line_rows())
 def test_an_engine_gives_the_same_bits_and_empty_columns_may_be_left_out(engine, rows) -> None:
     orders = lines_frame(rows)

@@ -8,16 +8,20 @@ import random
 import struct
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import lightgbm
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from features.frames import tables_from_frames
 from features.parquet import read_parquet
+from features.pipeline import FEATURES
 from retain.shop import ShopSettings, simulate
 from serving.lists import write_list
 from serving.live import Live, LiveSettings
@@ -29,12 +33,13 @@ from strategies.settings import StrategySettings
 from training.build import build_bundle
 from training.fit import anchored
 from training.models.bundle import Bundle
-from training.panel import build_panel
+from training.models.head import Head
+from training.models.trees import Trees
+from training.panel import Panel, build_panel
 from training.settings import ChurnSettings, TrainingSettings, ValueSettings
 
 DAY = date(2024, 3, 1)
 ZONE, CURRENCY = "Europe/Berlin", "EUR"
-# The longest horizon is longer than half the shop's past: no trees, its ratio of the closed form is covered.
 HORIZONS = (30, 60, 250)
 Row = dict[str, Any]
 
@@ -48,16 +53,28 @@ def orders_of(customers: int, days: int, seed: int) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model with trees in five heads, whether they are any good or not, and one horizon without."""
     tables = tables_from_frames({"orders": orders_of(350, 400, 11)}, timezone=ZONE)
     settings = TrainingSettings(
-        churn=ChurnSettings(window_days=60), value=ValueSettings(horizons_days=HORIZONS), num_threads=1
+        churn=ChurnSettings(window_days=60), value=ValueSettings(horizons_days=HORIZONS)
     )
     panel = anchored(build_panel(tables, DAY, HORIZONS))
-    made = build_bundle(panel, settings, evidence="ml")
-    assert made.churn.trees is not None
-    assert set(made.curve.value) == {30, 60}
+    closed = build_bundle(panel, settings, evidence="btyd")
+    heads = {h: grown(panel, h) for h in (30, 60)}
+    curve = replace(closed.curve, orders=heads, value=heads)
+    made = replace(closed, evidence="ml", churn=grown(panel, 60), curve=curve)
     folder = tmp_path_factory.mktemp("models")
-    return Bundle.load(folder / made.save(folder).version)
+    rows = panel.at(DAY)[list(FEATURES)].tail(5).reset_index(drop=True)
+    return Bundle.load(folder / made.with_golden(rows).save(folder).version)
+
+
+def grown(panel: Panel, horizon: int) -> Head:
+    rows = panel.labelled(horizon, by=DAY)
+    columns = [*FEATURES, f"btyd_orders_{horizon}", f"btyd_no_order_{horizon}"]
+    data = lightgbm.Dataset(rows[columns].to_numpy(float), np.sin(rows["T"] * horizon), feature_name=columns)
+    options = {"objective": "regression", "num_leaves": 15, "num_threads": 1, "verbosity": -1}
+    trees = lightgbm.train(options, data, num_boost_round=60)
+    return Head(Trees(trees.model_to_string()), shift=0.1, anchor_mean=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +194,16 @@ def test_alone_shuffled_and_among_others_the_same(live, asked, listed) -> None:
     assert among == listed
 
 
+def test_a_list_made_in_small_pieces_is_the_same(
+    scorer, orders, scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.scorer._CHUNK", 97)
+    found = scorer.score(tables_from_frames({"orders": orders}, timezone=ZONE, currency=CURRENCY), DAY)
+    pd.testing.assert_frame_equal(found, scored, check_exact=True)
+
+
 def test_threads_give_the_same_bits(live, asked, listed) -> None:
-    ids = sorted(listed)[::13]
+    ids = sorted(listed)[::30]
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda i: post(live, asked, [i], 1), ids))
     assert {i: row for one in found for i, row in one.items()} == {i: listed[i] for i in ids}

@@ -18,6 +18,9 @@ from retain import cli
 from serving.refusal import refusal_of
 from serving.schemas import ScoreRequest
 from serving.strict_json import strict_json
+from training.build import MIN_CUSTOMERS, MIN_REPEATERS
+from training.fit import MIN_EVENTS, MIN_ROWS
+from training.panel import MAX_SNAPSHOTS, MIN_HISTORY_DAYS, STEP_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
@@ -135,3 +138,11 @@ def test_the_status_codes_told_are_those_of_the_endpoint() -> None:
     told = {code for cell in cells for code in cell.split(", ")}
     sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "serving").glob("*.py"))
     assert told == set(re.findall(r"Refusal\((\d{3}),", sources))
+
+
+def test_the_rungs_told_are_those_of_the_code() -> None:
+    guide = read("docs/guide_data_scientists.md")
+    assert f"{MIN_CUSTOMERS} customers, {MIN_REPEATERS} of them with a repeat purchase" in guide
+    assert f"{MIN_ROWS} labelled rows, {MIN_EVENTS} customers of the rarer outcome" in guide
+    assert f"every {STEP_DAYS} days" in guide
+    assert f"{MAX_SNAPSHOTS} at most, the first {MIN_HISTORY_DAYS} days after" in guide

@@ -12,6 +12,7 @@ the panel that trains, for the list of tonight and for one request. This room an
 5. `family`: features are declared in families, one file each: `rfm`, `rhythm`, `trend`, `breadth`, `returns`,
    `season`, `first_basket`, `interactions`, `surveys`, `campaigns`, `contracts`, `loyalty`.
 6. `pipeline`: all families in one lazy expression, for any number of days. `catalogue` tells every column.
+   `plan` keeps the expression as a statement: for the list, and planned once for thousands of requests.
 7. `labels`: what came after the day, for learning and for judging.
 
 `publish` and `parquet` write what the rooms above hand out: whole, or not at all. `errors` is the tree of

@@ -8,10 +8,26 @@
     retain score --out list.csv     # one row per customer: who may leave, what they are worth, what to do
     retain serve                    # the same numbers over HTTP
 
-`retain.config` reads the one configuration file and says every fault at once; `retain.layouts` knows the
-files of well-known data sets; `retain.guess` maps the columns of all others from their names (English and
-Chinese) and values; `retain.console` holds the manners of the command line: results to standard output,
-notes and progress to standard error, documented exit codes.
+and five more to look closer: ``retain features`` (the customer table and what its columns mean), ``retain
+backtest`` (past days scored again and compared with what came), ``retain demo`` (all of it on a simulated
+shop), ``retain config`` and ``retain doctor`` (what is in force, and what is broken).
+
+How a command runs:
+
+1. `cli` names the commands and is the one place where a failure ends; each stands in a file of `commands` and
+   imports what it needs when it runs, so that ``--help`` is instant.
+2. `config` reads the one configuration file and says all its faults at once, with their lines (`faults`).
+3. `as_of` chooses the day that separates past from future. Then the rooms below do the work.
+4. `console` holds the manners: results to standard output, notes and progress to standard error, one JSON
+   document for programs, documented exit codes. `metric_table`, `list_summary`, `init_report` and
+   `demo_report` say the results in words and tables.
+
+How ``retain init`` understands files nobody has described: `sources` and `heads` look at the first rows,
+`layouts` knows well-known data sets, `guess` maps the columns of all others by names (`synonyms`, English and
+Chinese) and values, `imports` rewrites files that need more than a mapping, `proposal` puts the answer
+together, `start` writes it as commented TOML (`toml_text`).
+
+`shop` simulates a retailer whose truth is known, for the demo and for tests; `health` is what ``doctor`` asks.
 """
 
 from __future__ import annotations

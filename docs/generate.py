@@ -224,13 +224,29 @@ def _documented(module: Any, name: str) -> bool:
 
 
 def _shape(thing: Any) -> str:
+    if hasattr(thing, "model_fields"):
+        return f"`({', '.join(thing.model_fields)})`"
     try:
-        text = str(inspect.signature(thing))
+        found = inspect.signature(thing)
     except (TypeError, ValueError):
         return ""
+    plain = [p.replace(annotation=_unquoted(p.annotation)) for p in found.parameters.values()]
+    text = str(found.replace(parameters=plain, return_annotation=_unquoted(found.return_annotation)))
     # Addresses in memory differ from run to run, kinds of path from machine to machine.
     text = re.sub(r" at 0x[0-9a-f]+", "", text).replace("PosixPath(", "Path(")
     return f"`{text}`" if len(text) <= _LONGEST_SIGNATURE else f"`{text[:_LONGEST_SIGNATURE]} …`"
+
+
+class _Unquoted(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _unquoted(annotation: Any) -> Any:
+    """An annotation that is kept as text, to be shown without quotes."""
+    return _Unquoted(annotation) if isinstance(annotation, str) else annotation
 
 
 def _first_line(thing: Any) -> str:

@@ -63,8 +63,8 @@ class LiveSettings(BaseModel):
 class Scores(Protocol):
     """What scores customers: `serving.scorer.Scorer`."""
 
-    def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """One row of the list per row of features."""
+    def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
+        """One row of the list per row of features; without reasons when not asked to explain."""
 
 
 class Stores(Protocol):
@@ -110,7 +110,7 @@ class Live:
             version, as_of = run.model_version, run.as_of
         else:
             version, as_of = self.version, request.as_of or self._latest_day()
-            results = self.score_orders(request.customers or [], as_of)
+            results = self.score_orders(request.customers or [], as_of, explain=request.reasons)
         if not request.reasons:
             results = [_without_reasons(result) for result in results]
         return ScoreResponse(model_version=version, as_of=as_of, results=results)
@@ -133,7 +133,9 @@ class Live:
         unknown = "not in the latest list"
         return [_result(i, rows[i]) if i in rows else _unknown(i, unknown) for i in ids]
 
-    def score_orders(self, customers: Sequence[CustomerOrders], as_of: date) -> list[CustomerResult]:
+    def score_orders(
+        self, customers: Sequence[CustomerOrders], as_of: date, *, explain: bool = True
+    ) -> list[CustomerResult]:
         """Score customers from their order lines.
 
         Parameters
@@ -142,6 +144,8 @@ class Live:
             Each customer once.
         as_of : date
             Lines on or after the start of this day (business zone) are future and play no part.
+        explain : bool
+            Give the reasons, which take longer than the score itself.
 
         Returns
         -------
@@ -149,8 +153,10 @@ class Live:
             In the order of `customers`; ``found`` is false without an order before `as_of`.
         """
         _each_once(customers)
-        known = self._engine.fetch(_lines(customers, ZoneInfo(self.settings.timezone)), as_of).to_pandas()
-        found = self.scorer.rows(known, as_of) if len(known) else pd.DataFrame()
+        features = self._engine.fetch(_lines(customers, ZoneInfo(self.settings.timezone)), as_of)
+        # For a few rows, waking threads would take longer than the work.
+        known = features.to_pandas(use_threads=False)
+        found = self.scorer.rows(known, as_of, explain=explain) if len(known) else pd.DataFrame()
         rows = {str(row["customer_id"]): row for row in _records(found)}
         unknown = f"no order before {as_of.isoformat()}"
         ids = [customer.customer_id for customer in customers]

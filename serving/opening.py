@@ -84,8 +84,10 @@ def wait_check(child: subprocess.Popen[bytes], *, seconds: float = _CHECK_SECOND
 
     Raises
     ------
+    ConfigError
+        It refused what the configuration names, such as a strategy table.
     ModelError
-        It refused (with its reason), died, or took longer than `seconds`.
+        It refused the model (with its reason), died, or took longer than `seconds`.
     """
     try:
         _, said = child.communicate(timeout=seconds)
@@ -96,6 +98,8 @@ def wait_check(child: subprocess.Popen[bytes], *, seconds: float = _CHECK_SECOND
     if child.returncode == 0:
         return
     reason = said.decode("utf-8", "replace").strip()
+    if child.returncode == ConfigError.exit_code:
+        raise ConfigError(reason)
     if child.returncode < 0:
         reason = f"reading the model killed the process that tried (signal {-child.returncode}); retrain it"
     elif child.returncode == 1 or not reason:

@@ -17,6 +17,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from features.errors import ConfigError
+from serving.opening import read_settings, start_check, wait_check
 from serving.schemas import OrderLine
 from tests.retain.command_runs import ODD_IDS, make_model, retain, write_demo_orders
 
@@ -140,6 +142,15 @@ def test_the_users_strategies_and_currency_reach_the_answers(
     rows = found_rows(answered(client, customers=asked)).values()
     assert "call_them" in {row["strategy"] for row in rows}
     assert any(" EUR" in row["reasons"] for row in rows)
+
+
+def test_a_missing_strategy_table_is_a_fault_of_the_configuration(folder: Path, process: object) -> None:
+    settings = read_settings(folder / "out" / "service.json")
+    assert settings.strategies.table == folder / "ours.toml"
+    gone = settings.strategies.model_copy(update={"table": folder / "gone.toml"})
+    (folder / "broken.json").write_text(settings.model_copy(update={"strategies": gone}).model_dump_json())
+    with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read"):
+        wait_check(start_check(folder / "broken.json"))
 
 
 def test_sigterm_ends_it_with_0(client: httpx.Client, process: subprocess.Popen[str]) -> None:

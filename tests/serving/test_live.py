@@ -29,7 +29,7 @@ RUN = RunInfo("run-1", DAY, "list-1", "c0ffee", 2, datetime(2026, 3, 1, tzinfo=U
 class CountingScorer:
     """Passes a few features on: enough to see what reached it."""
 
-    def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
         last = [as_of - timedelta(days=int(days)) for days in known["days_since_last"]]
         found = known[["customer_id", "orders_total", "spend_total", "products"]].assign(last=last)
         found["as_of"], found["clv"], found["reasons"] = as_of, np.nan, "overdue"
@@ -247,7 +247,7 @@ def test_threads_have_a_connection_each_and_get_the_same_numbers() -> None:
 
 def test_warming_finds_a_model_that_cannot_score() -> None:
     class Broken(CountingScorer):
-        def rows(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
             raise ModelError(f"cannot score {list(known['customer_id'])}")
 
     service = live()

@@ -223,11 +223,12 @@ def test_unknown_customers_are_answered_one_by_one_and_the_others_scored(live, a
     assert rows_of(by_lines) == rows_of(by_id) == {known: listed[known]}
 
 
-def test_reasons_can_be_left_out_and_nothing_else_changes(live, listed) -> None:
+def test_reasons_can_be_left_out_and_nothing_else_changes(live, asked, listed) -> None:
     known = next(iter(listed))
-    (row,) = answers(live, customer_ids=[known], reasons=False)
+    lines = [{"customer_id": known, "orders": asked[known]}]
     wanted = {name: value for name, value in listed[known].items() if not name.startswith("reasons")}
-    assert rows_of([row])[known] == wanted
+    assert rows_of(answers(live, customer_ids=[known], reasons=False))[known] == wanted
+    assert rows_of(answers(live, customers=lines, as_of=DAY.isoformat(), reasons=False))[known] == wanted
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -41,7 +41,7 @@ from serving.store import RunInfo, Store
 
 
 class Sum:
-    def rows(self, known, as_of):
+    def rows(self, known, as_of, explain=True):
         if (Path(sys.argv[1]).parent / "broken").exists():
             raise KeyError("someone@example.com")
         return known[["customer_id"]].assign(clv=known["spend_total"] / 3)
@@ -210,6 +210,8 @@ def test_a_child_that_dies_or_hangs_is_told_apart() -> None:
         wait_check(child("import time; time.sleep(60)"), seconds=0.2)
     with pytest.raises(ModelError, match="ZeroDivisionError"):
         wait_check(child("1/0"))
+    with pytest.raises(ConfigError, match=r"^the table$"):
+        wait_check(child("import sys; sys.stderr.write('the table'); sys.exit(2)"))
     wait_check(child(""))
 
 

@@ -56,7 +56,7 @@ clean: ## Remove the environment and every cache; data and lists stay
 	@touch $@
 
 .venv/lock: requirements.lock .venv/python
-	@echo "Installing the locked packages into .venv/ (about 900 MB; one to five minutes, once) ..."
+	@echo "Installing the locked packages into .venv/ (about 1.2 GB; one to five minutes, once) ..."
 	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
 	  --require-hashes -r requirements.lock 2>&1 | awk -v most=$$(grep -c == requirements.lock) \
 	  '/^(Collecting|Requirement already)/ && ++n % 20 == 0 {printf "  %d of at most %d\n", n, most; fflush()} \

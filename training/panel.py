@@ -13,13 +13,14 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.errors import NotEnoughData
 from features.labels import labels
-from features.pipeline import customer_features
+from features.plan import fetch_features
 from features.tables import Tables
 
-__all__ = ["MAX_ROWS", "STEP_DAYS", "Panel", "build_panel", "cut_offs", "fetch", "sample"]
+__all__ = ["MAX_ROWS", "STEP_DAYS", "Panel", "build_panel", "cut_offs", "sample"]
 
 STEP_DAYS = 30
 MAX_SNAPSHOTS = 36
@@ -115,15 +116,15 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
     chosen = tables if share == 1.0 else sample(tables, share)
     horizons = tuple(sorted(set(horizons_days)))
-    rows = fetch(customer_features(chosen, days), chosen)
+    rows = _frame(fetch_features(chosen, days))
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
     return Panel(frame, as_of, horizons, share, chosen)
 
 
-def fetch(table: object, tables: Tables) -> pd.DataFrame:
-    """Runs a keyed expression and returns it sorted by key, numbers as float64, ids as text."""
-    frame = tables.con.to_pyarrow(table).to_pandas()
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Rows sorted by key, numbers as float64, ids as text."""
+    frame = rows.to_pandas()
     frame["as_of"] = pd.to_datetime(frame["as_of"])
     numbers = [c for c in frame.columns if c not in _KEYS]
     frame[numbers] = frame[numbers].astype(np.float64)
@@ -146,7 +147,7 @@ def _ahead(tables: Tables, days: Sequence[date], horizons_days: Sequence[int], b
     """Labels of all cut-offs, from the orders that were known before the day `by` and no others."""
     known = replace(tables, orders=tables.orders.filter(tables.orders.known_day < by))
     names = {f"{kind}_{h}d": f"{kind}_ahead_{h}" for h in horizons_days for kind in ("orders", "value")}
-    return fetch(labels(known, days, horizons_days), tables).rename(columns=names)
+    return _frame(tables.con.to_pyarrow(labels(known, days, horizons_days))).rename(columns=names)
 
 
 def _extent(tables: Tables, as_of: date) -> tuple[date, int]:

@@ -115,6 +115,6 @@ def test_several_cut_offs_come_oldest_first_and_zero_means_one(demo_panel):
 def test_too_little_history_says_what_to_do():
     panel = anchored(build_panel(shop(drawn(30, 100)), day(100), [90]))
     with pytest.raises(
-        NotEnoughData, match="no past day has 90 days of orders after it.*shorter --churn-window"
+        NotEnoughData, match=r"no past day has 90 days of orders after it.*shorter --churn-window"
     ):
         back_test(panel, settings(90, 90), count=1)

@@ -1,1 +1,15 @@
-"""Room under construction."""
+"""What serving loads: models as plain parameters and text, with nothing in them that could run.
+
+1. `btyd` and `beta_geometric`: what the buy-till-you-die models share; `bg_nbd` and `mbg_nbd` say how often a
+   customer buys and when they stop, `gamma_gamma` what an order is worth.
+2. `anchor`: the closed form of one shop, from those models: P(no order), expected orders and value of a customer
+   over any horizon.
+3. `level`: how far the closed form lay from what came, by day; the error of a year ago is the season.
+4. `trees`: LightGBM as text. `head`: closed form, level and trees on one scale.
+5. `curve`: heads by horizon as one rising curve per customer, and the discounted lifetime value after it.
+6. `bundle`: all of it in one folder of text with hashes. Loading checks every byte, the feature columns, and by
+   golden rows the arithmetic of the machine.
+
+Every figure of a customer depends on that customer and on what was frozen at training, so that one customer
+scored alone gets the same bits as in the whole list.
+"""

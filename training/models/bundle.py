@@ -161,8 +161,8 @@ class Bundle:
             churn=Head.from_json("churn", values["churn"], files),
             curve=ValueCurve.from_json(values["curve"], files),
             reference=values["reference"],
-            card=json.loads(files["card.json"]),
-            golden=json.loads(files["golden.json"]),
+            card=dict(json.loads(files["card.json"])),
+            golden=dict(json.loads(files["golden.json"])),
             version=version,
         )
 
@@ -175,7 +175,7 @@ class Bundle:
             When there are none, or a prediction differs by more than 1e-9 relative.
         """
         expected = self.golden.get("expected", {})
-        if not expected or not self.golden["rows"]:
+        if not expected or not self.golden.get("rows"):
             raise ModelError(f"bundle {self.version}: has no golden rows to check; run `retain train`")
         rows = pd.DataFrame(self.golden["rows"], columns=self.golden["columns"], dtype=np.float64)
         found = self.predict(rows, self.trained_as_of).drop(columns="evidence")
@@ -208,7 +208,10 @@ class Bundle:
                 "compute them with features.pipeline.customer_features"
             )
         horizons = tuple(sorted({self.window_days, *self.curve.horizons_days}))
-        return pd.concat([features[list(FEATURES)], self.anchor.columns(features, horizons)], axis=1)
+        closed = self.anchor.columns(features, horizons)
+        # One block of memory: pandas takes columns out of it ten times as fast.
+        matrix = np.hstack([features[list(FEATURES)].to_numpy(np.float64), closed.to_numpy(np.float64)])
+        return pd.DataFrame(matrix, columns=[*FEATURES, *closed.columns], index=features.index)
 
     def _churn_anchor(self, rows: pd.DataFrame) -> Floats:
         return logit(rows[f"btyd_no_order_{self.window_days}"].to_numpy(np.float64))
@@ -245,7 +248,7 @@ def champion_path(models_dir: Path) -> Path:
     if not pointer.is_file():
         raise ModelError("no model yet: run `retain train` first")
     version = pointer.read_text(encoding="utf-8").strip()
-    if not version or Path(version).name != version:
+    if version == ".." or not version or Path(version).name != version:
         raise ModelError("the pointer file `champion` does not name a model; run `retain train`")
     return models_dir / version
 

@@ -106,6 +106,8 @@ def train(
     card = _card(panel, settings, judged)
     tell("done", 1.0)
     notes += notes_judged + _untaught(bundle, panel)
+    if bundle.evidence != evidence:
+        notes.append("evidence btyd: no trees made the closed form better on the latest labelled day")
     return Trained(replace(bundle, card=card), panel, judged, tuple(notes))
 
 

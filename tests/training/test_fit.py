@@ -113,7 +113,8 @@ def test_the_seed_and_nothing_else_changes_the_trees(demo_panel):
 
 def test_the_text_holds_no_customers_smallest_and_largest_figures(demo_panel):
     frame = demo_panel.frame.copy()
-    frame.loc[frame["spend_total"].idxmax(), "spend_total"] = 987_654.3125
+    taught = demo_panel.labelled(60, by=demo_panel.as_of)
+    frame.loc[taught["spend_total"].idxmax(), "spend_total"] = 987_654.3125
     panel = Panel(frame, demo_panel.as_of, demo_panel.horizons_days)
     head = fit_head(panel, HeadKind("churn", 60), SETTINGS)
     assert head is not None

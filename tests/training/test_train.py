@@ -146,6 +146,13 @@ def test_horizons_longer_than_the_history_say_that_the_closed_form_speaks():
     assert list(found.bundle.curve.value) == [30]
 
 
+def test_trees_that_help_nowhere_are_left_out_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("training.fit._Task.grow", lambda _: None)
+    found = train(shop(drawn(400, 260, gap=40.0)), day(260), settings(30, 30))
+    assert found.bundle.evidence == "btyd"
+    assert "evidence btyd: no trees made the closed form better on the latest labelled day" in found.notes
+
+
 def test_a_short_history_is_not_judged_and_says_so():
     found = train(shop(drawn(60, 80)), day(80), settings(60, 60))
     assert found.judged is None

@@ -76,11 +76,11 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     tests = [(errors[d], y) for d in days if (y := curve.year_ago(d))][-_BACK_TESTS:]
     usual = max(1e-6, float(np.mean(np.square(curve.errors))))
     slope = (sum(e * y for e, y in tests) + _PRIOR_SLOPE * usual) / (sum(y * y for _, y in tests) + usual)
-    return replace(curve, weight=float(np.clip(slope, 0.0, 1.0)), base=_persistent(errors, panel.as_of))
+    return replace(curve, weight=float(np.clip(slope, 0.0, 1.0)), base=_persistent(curve, panel.as_of))
 
 
-def _persistent(errors: dict[date, float], as_of: date) -> float:
-    recent = {d: e for d, e in errors.items() if d >= as_of - _YEAR}
+def _persistent(curve: LevelCurve, as_of: date) -> float:
+    recent = {d: e for d, e in zip(curve.days, curve.errors, strict=True) if d >= as_of - _YEAR}
     if not recent:
         return 0.0
     covered = min(1.0, ((as_of - min(recent)).days) / _YEAR.days)

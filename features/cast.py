@@ -13,7 +13,7 @@ from typing import Any
 from features.columns import AMOUNT_PARTS
 from features.contract import TABLES, Column, TableContract
 from features.findings import Ledger
-from features.parse_money import MAX_MONEY
+from features.parse_money import MAX_NUMBER
 from features.parse_time import ORDERS
 from features.settings import DataSettings, TableSource
 from features.spellings import Spelling, map_spellings, usual_value
@@ -168,8 +168,8 @@ class _Casting:
     def _checked(self, column: Column, critical: bool) -> str:
         value, fault = f'"{column.name}="', f'"{column.name}?"'
         tests = [f"WHEN {fault} <> 'missing' THEN {fault}"]
-        if column.kind == "money":
-            tests.append(f"WHEN abs({value}) > {MAX_MONEY:.0f} THEN 'too_large'")
+        if column.kind in ("money", "number"):
+            tests.append(f"WHEN abs({value}) > {MAX_NUMBER:.0f} THEN 'too_large'")
         if column.kind == "time":
             out = f"{value} < TIMESTAMP '{_FIRST_DAY}' OR {value} >= TIMESTAMP '{_AFTER_LAST_DAY}'"
             tests.append(f"WHEN {out} THEN 'out_of_range'")

@@ -63,7 +63,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "按小数点 {detail} 无法识别为数字;请设置 decimal 与 thousands,或更正数值",
     ),
     "not_finite": ("Not a finite number", "不是有限数值"),
-    "too_large": ("Larger than 100,000,000,000 in one row; check the unit", "单行金额超过一千亿;请检查单位"),
+    "too_large": ("Larger than 100,000,000,000 in one row; check the unit", "单行数值超过一千亿;请检查单位"),
     "other_currency": (
         "The currency sign does not agree with the configured currency",
         "货币符号与配置的币种不一致",

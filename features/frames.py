@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from features.contract import TABLES, Column, Kind, TableContract
 from features.errors import InputError
 from features.local_time import to_local
+from features.parse_money import MAX_NUMBER
 from features.tables import Tables
 
 __all__ = ["ALWAYS_KNOWN", "connect", "empty_table", "tables_from_frames", "typed_frames"]
@@ -208,6 +209,11 @@ def _to_float(array: pa.Array, timezone: str) -> pa.Array:
     wrong = len(numbers) - numbers.null_count - (pc.sum(pc.is_finite(numbers)).as_py() or 0)
     if wrong:
         raise InputError(f"{wrong} of {len(numbers)} values are not finite numbers")
+    large = pc.sum(pc.greater(pc.abs(numbers), MAX_NUMBER)).as_py() or 0
+    if large:
+        raise InputError(
+            f"{large} of {len(numbers)} values are larger than {MAX_NUMBER:,.0f}; check the unit"
+        )
     return numbers
 
 

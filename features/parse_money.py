@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-__all__ = ["MAX_MONEY", "MISSING", "NumberStyle", "ParsedNumber", "parse_number"]
+__all__ = ["MAX_NUMBER", "MISSING", "NumberStyle", "ParsedNumber", "parse_number"]
 
-MAX_MONEY = 1e11
+MAX_NUMBER = 1e11
+"""Largest size of one cell: sums over whole units stay exact below it."""
 """Largest amount of one line: exact whole-number sums of 1/10,000 must stay below 2**63."""
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "null", "none", "nan", "-", "--", "—", "\\n"})
@@ -83,7 +84,7 @@ def parse_number(text: str, style: NumberStyle, *, money: bool = True) -> Parsed
     style : NumberStyle
         Decimal and thousands marks, currency.
     money : bool
-        Whether currency signs may stand beside the number and `MAX_MONEY` holds.
+        Whether currency signs may stand beside the number and `MAX_NUMBER` holds.
 
     Examples
     --------
@@ -211,6 +212,6 @@ def _finished(
     value = -float(size) if negative and size else float(size)
     if value in (float("inf"), float("-inf")):
         return ParsedNumber(fault="not_finite")
-    if money and abs(value) > MAX_MONEY:
+    if money and abs(value) > MAX_NUMBER:
         return ParsedNumber(fault="too_large")
     return ParsedNumber(value, "", repairs, sign)

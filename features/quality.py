@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.findings import MAX_LINES, Ledger
-from features.parse_money import MAX_MONEY
+from features.parse_money import MAX_NUMBER
 from features.report import State
 from features.settings import DataSettings
 from features.stage import Stage
@@ -33,7 +33,7 @@ def settle_amounts(stage: Stage, typed: str, present: set[str], ledger: Ledger) 
     if "amount" not in present:
         con.execute(f'ALTER TABLE "{typed}" ADD COLUMN amount DOUBLE')
         con.execute(f'UPDATE "{typed}" SET amount = quantity * unit_price WHERE _fault IS NULL')
-        too_large = f"abs(amount) > {MAX_MONEY:.0f}"
+        too_large = f"abs(amount) > {MAX_NUMBER:.0f}"
         con.execute(f"UPDATE \"{typed}\" SET _fault = 'amount:too_large' WHERE {too_large}")
         ledger.note("amount_computed", "repaired", stage.rows, column="amount")
     if "returned" in present:

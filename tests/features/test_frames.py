@@ -86,6 +86,7 @@ def test_orders_are_empty_when_only_contracts_are_given():
         ({"returned": ["yes", "no"]}, "true or false"),
         ({"price": [1, 2]}, "unknown column 'price'"),
         ({"customer_id": ["a", 2]}, "different types"),
+        ({"quantity": [1.0, 1e20]}, "1 of 2 values are larger than 100,000,000,000"),
     ],
 )
 def test_frames_that_do_not_fit_are_refused(columns, message):

@@ -83,3 +83,13 @@ def test_cdnow_is_the_same_from_parquet_and_from_raw_text(shared_data, tmp_path)
     names = ("customer_id", "time", "amount", "quantity")
     assert rows(one, *names) == rows(two, *names)
     assert one.report.facts["customers"] == 2_357
+
+
+def test_a_quantity_beyond_all_measure_is_emptied_and_the_row_stays(tmp_path):
+    text = "customer_id,time,amount,quantity\na,2026-01-05,10.5,1\nb,2026-01-06,12,1e20\n"
+    path = tmp_path / "orders.csv"
+    path.write_text(text, encoding="utf-8")
+    loaded = load(DataSettings(orders=TableSource(path=(str(path),))), today=date(2026, 2, 1))
+    kept = loaded.tables.con.to_pyarrow(loaded.tables.orders).sort_by("customer_id")
+    assert kept["quantity"].to_pylist() == [1.0, None]
+    assert "too_large" in {finding.rule for finding in loaded.report.findings}

@@ -220,7 +220,6 @@ def test_whole_files_with_other_content_are_refused(copy, name, text):
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "shift": lambda v: v["churn"].update(shift=1e-6),
     "base": lambda v: v["curve"]["heads"]["value_60"]["level"].update(base=9.0, weight=0.0),
     "rate": lambda v: v["anchor"]["buying"].update(r=v["anchor"]["buying"]["r"] * 1.0001),
     "spend": lambda v: v["anchor"]["spending"].update(v=v["anchor"]["spending"]["v"] * 1.0001),

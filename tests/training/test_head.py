@@ -1,4 +1,4 @@
-"""A head: closed form, level, trees and shift on one scale."""
+"""A head: closed form, level and trees on one scale."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def test_logit_and_sigmoid_undo_each_other(p):
     assert sigmoid(logit(np.array([p])))[0] == pytest.approx(p, rel=1e-6)
 
 
-def test_without_trees_the_answer_is_closed_form_plus_level_plus_shift():
-    head = Head(level=LEVEL, shift=0.01)
+def test_without_trees_the_answer_is_closed_form_plus_level():
+    head = Head(level=LEVEL)
     anchor, rows = np.array([-1.0, 2.0]), pd.DataFrame(index=["a", "b"])
-    assert head.raw(anchor, rows, AS_OF) == pytest.approx(anchor + 0.25 + 0.01)
+    assert head.raw(anchor, rows, AS_OF) == pytest.approx(anchor + 0.25)
     parts = head.contributions(anchor, rows, AS_OF)
     assert parts.sum(axis=1).to_numpy() == pytest.approx(head.raw(anchor, rows, AS_OF))
 
@@ -57,11 +57,11 @@ def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
 
 
 def test_json_keeps_head_and_trees():
-    head = Head(Trees("tree\n"), LEVEL, shift=1 / 3, anchor_mean=-0.1)
+    head = Head(Trees("tree\n"), LEVEL, anchor_mean=-1 / 3)
     values, files = head.to_json("churn")
     assert files == {"churn.txt": "tree\n"}
     again = Head.from_json("churn", json.loads(json.dumps(values)), files)
-    assert (again.level, again.shift, again.anchor_mean) == (head.level, head.shift, head.anchor_mean)
+    assert (again.level, again.anchor_mean) == (head.level, head.anchor_mean)
     assert again.trees is not None
     assert again.trees.text == "tree\n"
 

@@ -24,6 +24,7 @@ from training.head_kind import HeadKind
 from training.metrics import normalised_gini, roc_auc
 from training.models.bundle import Bundle
 from training.models.head import Head
+from training.models.level import LevelCurve
 from training.panel import Panel, build_panel
 from training.train import Trained, Verdict, challenge, train
 
@@ -266,7 +267,7 @@ def test_without_a_judgement_newer_data_win(challenger):
 
 def test_a_better_model_replaces_an_older_champion_on_the_same_day(demo_panel, challenger):
     old = build_bundle(demo_panel.before(demo_panel.days[-4]), SETTINGS, evidence="btyd")
-    found = verdict(challenger, replace(old, churn=Head(shift=3.0)))
+    found = verdict(challenger, replace(old, churn=Head(level=LevelCurve(base=3.0))))
     assert found.promote
     assert f"at {challenger.judged.day.isoformat()}" in found.en
 

@@ -2,10 +2,7 @@
 
 On the head's scale (logit for probabilities, log for orders and value)::
 
-    answer = closed form + level + trees + shift
-
-The shift is a constant, fixed when the head is fitted, so that a customer's score never depends on who is
-scored beside them.
+    answer = closed form + level + trees
 """
 
 from __future__ import annotations
@@ -46,25 +43,22 @@ class Head:
         Grown on top of the closed form; None when the data did not suffice.
     level : LevelCurve
         Season and level of the closed form.
-    shift : float
-        Constant added at the end, on the head's scale.
     anchor_mean : float
         Mean of the closed form over the reference customers, the zero point of its contribution.
     """
 
     trees: Trees | None = None
     level: LevelCurve = field(default_factory=LevelCurve)
-    shift: float = 0.0
     anchor_mean: float = 0.0
 
     def raw(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
-        score = anchor + (self.level.at(as_of) + self.shift)
+        score = anchor + self.level.at(as_of)
         return score if self.trees is None else score + self.trees.raw(features)
 
     def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of every feature, the closed form (``anchor``) and ``base``; rows add up to `raw`."""
-        base = self.anchor_mean + self.level.at(as_of) + self.shift
+        base = self.anchor_mean + self.level.at(as_of)
         if self.trees is None:
             parts = pd.DataFrame({"base": base}, index=features.index)
         else:
@@ -76,11 +70,11 @@ class Head:
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""
         files = {} if self.trees is None else {f"{name}.txt": self.trees.text}
-        return {"level": self.level.to_json(), "shift": self.shift, "anchor_mean": self.anchor_mean}, files
+        return {"level": self.level.to_json(), "anchor_mean": self.anchor_mean}, files
 
     @classmethod
     def from_json(cls, name: str, values: dict[str, Any], files: dict[str, str]) -> Head:
         """The head written by `to_json`."""
         text = files.get(f"{name}.txt")
         level = LevelCurve.from_json(values["level"])
-        return cls(None if text is None else Trees(text), level, values["shift"], values["anchor_mean"])
+        return cls(None if text is None else Trees(text), level, values["anchor_mean"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ SCHEMA_VERSION = 1
 BATCH = 5_000
 IDS_PER_QUERY = 500
 WAIT_SECONDS = 30
+_RETRY_SECONDS = 0.01
 
 _metadata = sa.MetaData()
 _schema = sa.Table("retain_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
@@ -237,8 +239,22 @@ def _options(engine: sa.Engine) -> dict[bool, dict[str, Any]]:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # the driver would start transactions late, and not for reading
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """SQLite waits for no lock here, whatever its timeout, so that two who open a new file at once would clash."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -39,6 +39,7 @@ class TableSource(BaseModel):
 class DataSettings(BaseModel):
     """How the business writes its data: zone, currency, number style, and the tables.
 
+    ``country`` (ISO 3166 code such as ``GB``) is where its public holidays are; empty for none.
     ``decimal`` and ``thousands`` are the marks in numbers written as text. ``exact_duplicates`` says what
     happens to a row that equals an earlier one in every column: real shops scan two alike items as two lines,
     so ``keep`` is the default and their number is reported.
@@ -48,6 +49,7 @@ class DataSettings(BaseModel):
 
     timezone: str = "UTC"
     currency: str = ""
+    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'", ""] = ","
     exact_duplicates: Literal["keep", "drop"] = "keep"

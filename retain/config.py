@@ -19,7 +19,7 @@ from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
 from strategies.settings import OfferSettings, StrategySettings
-from training.settings import ChurnSettings, TrackingSettings, TrainingSettings, ValueSettings
+from training.settings import ChurnSettings, TrackingSettings, TrainingSettings, TreeSettings, ValueSettings
 
 __all__ = ["PathSettings", "Project", "RetainConfig", "RunSettings", "load_config", "parse_config"]
 
@@ -56,6 +56,7 @@ class RetainConfig(BaseModel):
     data: DataSettings = DataSettings()
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
+    trees: TreeSettings = TreeSettings()
     run: RunSettings = RunSettings()
     paths: PathSettings = PathSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -67,7 +68,11 @@ class RetainConfig(BaseModel):
     def training(self) -> TrainingSettings:
         """What a training run needs to know besides the data."""
         return TrainingSettings(
-            churn=self.churn, value=self.value, seed=self.run.seed, num_threads=self.run.num_threads
+            churn=self.churn,
+            value=self.value,
+            trees=self.trees,
+            seed=self.run.seed,
+            num_threads=self.run.num_threads,
         )
 
 

@@ -29,7 +29,6 @@ __all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "shortfall"]
 Floats = npt.NDArray[np.float64]
 MIN_ROWS = 400
 MIN_EVENTS = 50
-_MAX_ROUNDS = 500
 _PATIENCE = 25
 
 
@@ -111,7 +110,7 @@ class _Task:
         train, late = self._split()
         if train is None or late is None:
             return None
-        tried = self._train(train, _MAX_ROUNDS, late)
+        tried = self._train(train, self.settings.trees.max_rounds, late)
         if not self._better(tried, late):
             return None
         whole = np.ones(len(self.rows), dtype=bool)
@@ -160,15 +159,16 @@ class _Task:
         )
 
     def _params(self, size: int) -> dict[str, Any]:
+        trees = self.settings.trees
         return {
             **self.kind.loss,
-            "learning_rate": 0.05,
-            "num_leaves": 15,
-            "min_data_in_leaf": int(np.clip(size // 50, 20, 60)),
-            "feature_fraction": 0.4,
-            "bagging_fraction": 0.7,
+            "learning_rate": trees.learning_rate,
+            "num_leaves": trees.num_leaves,
+            "min_data_in_leaf": max(min(20, trees.min_data_in_leaf), min(size // 50, trees.min_data_in_leaf)),
+            "feature_fraction": trees.feature_fraction,
+            "bagging_fraction": trees.bagging_fraction,
             "bagging_freq": 1,
-            "lambda_l2": 10.0,
+            "lambda_l2": trees.lambda_l2,
             "max_bin": 127,
             "seed": self.settings.seed % 2**31,
             "deterministic": True,

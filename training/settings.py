@@ -1,10 +1,10 @@
-"""The ``[churn]``, ``[value]`` and ``[tracking]`` sections of ``retain.toml``."""
+"""The ``[churn]``, ``[value]``, ``[trees]`` and ``[tracking]`` sections of ``retain.toml``."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["ChurnSettings", "TrackingSettings", "TrainingSettings", "ValueSettings"]
+__all__ = ["ChurnSettings", "TrackingSettings", "TrainingSettings", "TreeSettings", "ValueSettings"]
 
 
 class _Section(BaseModel):
@@ -36,6 +36,21 @@ class ValueSettings(_Section):
         return tuple(sorted(set(value)))
 
 
+class TreeSettings(_Section):
+    """How trees grow: slow, small and regularised, so that the defaults serve shops of any kind.
+
+    ``retain tune`` searches these by back-test; nothing else needs to be set by hand.
+    """
+
+    learning_rate: float = Field(default=0.05, gt=0, le=0.5)
+    num_leaves: int = Field(default=15, ge=2, le=255)
+    min_data_in_leaf: int = Field(default=60, ge=5, le=10_000)
+    feature_fraction: float = Field(default=0.4, gt=0, le=1)
+    bagging_fraction: float = Field(default=0.7, gt=0, le=1)
+    lambda_l2: float = Field(default=10.0, ge=0, le=1000)
+    max_rounds: int = Field(default=500, ge=10, le=5000)
+
+
 class TrackingSettings(_Section):
     """Where MLflow keeps runs. ``MLFLOW_TRACKING_URI`` in the environment wins over ``uri``."""
 
@@ -53,5 +68,6 @@ class TrainingSettings(_Section):
 
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
+    trees: TreeSettings = TreeSettings()
     seed: int = 20260101
     num_threads: int = Field(default=2, ge=1, le=256)

@@ -69,6 +69,10 @@ class Clock:
         """Number of weeks that the data touch."""
         return len(self.season)
 
+    def grown(self, per_year: float) -> Floats:
+        """Factor, shape (weeks,), of a steady growth of `per_year` since clock time 0; 0.2 = 20 %."""
+        return (1 + per_year) ** (np.arange(self.weeks) / 52.18)
+
     def of_day(self, day: date) -> float:
         """Clock time of the start of a day."""
         days = int((np.datetime64(day) - self.monday) / _DAY)

@@ -26,10 +26,10 @@ _ACQUISITION_COST = np.array([14.0, 9.0, 4.0, 20.0, 10.0])
 class Traits:
     """Hidden traits of one block of customers; arrays have one row per customer.
 
-    ``born`` is the clock time of the first order; ``rate`` and ``hazard`` are per week, at season 1 and at
-    satisfaction 7; ``regularity`` is the Erlang shape of the gaps; ``satisfaction`` (1 to 10) is the level
-    when nothing went wrong; ``spend_level`` is standard normal, ``price_sensitivity`` and ``aversion``
-    (to being contacted) lie in [0, 1]; ``taste`` and ``channels`` hold shares.
+    ``born`` is the clock time of the first order; ``rate`` and ``hazard`` are per week, at season 1, on the
+    first day of trade and at satisfaction 7; ``regularity`` is the Erlang shape of the gaps; ``satisfaction``
+    (1 to 10) is the level when nothing went wrong; ``spend_level`` is standard normal, ``price_sensitivity``
+    and ``aversion`` (to being contacted) lie in [0, 1]; ``taste`` and ``channels`` hold shares.
     """
 
     number: Ints
@@ -64,7 +64,7 @@ def draw_traits(settings: ShopSettings, clock: Clock, first: int, count: int) ->
 
     Notes
     -----
-    Purchase rates and hazards are gamma with shape 2 (lifetimes are then Pareto), the
+    Purchase rates and hazards are gamma (the hazards with shape 2; lifetimes are then Pareto), the
     heterogeneity that BTYD models assume.
 
     References
@@ -73,12 +73,12 @@ def draw_traits(settings: ShopSettings, clock: Clock, first: int, count: int) ->
     """
     rng = rng_for(settings.seed, "traits", first + 1)
     segment = (rng.random(count) < 0.12).astype(np.int64)
-    regular = settings.timing == "regular"
+    regular, shape = settings.timing == "regular", settings.rate_shape
     sensitivity = rng.beta(2.0, 2.5, count)
     return Traits(
         number=np.arange(first, first + count) + 1,
         born=_births(settings, clock, rng, count),
-        rate=np.maximum(rng.gamma(2.0, settings.orders_per_year / 2.0, count) * 7 / 365.25, 1e-6),
+        rate=np.maximum(rng.gamma(shape, settings.orders_per_year / shape, count) * 7 / 365.25, 1e-6),
         regularity=rng.integers(2, 9, count) if regular else np.ones(count, np.int64),
         hazard=np.maximum(rng.gamma(2.0, 7 / settings.lifetime_days / 2.0, count), 1e-9),
         satisfaction=np.clip(rng.normal(7.2, 1.3, count), 1.0, 10.0),
@@ -113,7 +113,7 @@ def customers_table(settings: ShopSettings, clock: Clock, traits: Traits, acquis
 
 
 def _births(settings: ShopSettings, clock: Clock, rng: np.random.Generator, count: int) -> Floats:
-    grown = clock.season * (1 + settings.growth) ** (np.arange(clock.weeks) / 52.18)
+    grown = clock.season * clock.grown(settings.growth)
     arrivals = Cumulative(grown[None, :])
     row = np.zeros(count, np.int64)
     low, high = arrivals.at(np.zeros(2, np.int64), np.array([clock.start, clock.end]))

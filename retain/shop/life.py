@@ -64,7 +64,7 @@ def live(settings: ShopSettings, clock: Clock, traits: Traits, contacts: Contact
     """Let each customer live: complaints, satisfaction, hazard, end."""
     rng = traits.rng(settings, "life")
     rows = np.arange(len(traits.number))
-    rate = traits.rate[:, None] * clock.season
+    rate = traits.rate[:, None] * clock.season * clock.grown(settings.order_growth)
     row, when, resolved = _complaints(rng, clock, traits, rate)
     satisfaction = _satisfaction(traits, clock, (row, when, resolved))
     hazard = traits.hazard[:, None] * np.exp(-_WEIGHT * (satisfaction - 7))

@@ -32,7 +32,12 @@ class ShopSettings(BaseModel):
     growth : float
         Growth of customer acquisition per year, 0.2 = 20 %.
     orders_per_year : float
-        Mean yearly orders of a customer who is still one.
+        Mean yearly orders of a customer who is still one, on the first day of trade.
+    order_growth : float
+        Change per year of everybody's order rate, 0.2 = 20 % more, -0.2 = 20 % fewer.
+    rate_shape : float
+        Evenness of the customers' order rates (shape of their gamma distribution): at 0.3 most buy once and a
+        few very often, at 10 all buy at nearly the same rate.
     lifetime_days : float
         Mean time, in days, after which a customer of ordinary satisfaction leaves for good.
     lines_per_order, return_share, late_share : float
@@ -66,6 +71,8 @@ class ShopSettings(BaseModel):
     seasonality: float = Field(default=0.8, ge=0, le=1.5)
     growth: float = Field(default=0.2, ge=-0.9, le=10)
     orders_per_year: float = Field(default=4.5, gt=0, le=365)
+    order_growth: float = Field(default=0.0, ge=-0.9, le=10)
+    rate_shape: float = Field(default=2.0, ge=0.1, le=100)
     lifetime_days: float = Field(default=900.0, ge=1, le=100_000)
     lines_per_order: float = Field(default=3.0, ge=1, le=100)
     return_share: float = Field(default=0.04, ge=0, le=0.5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from retain.shop import ShopSettings
+from retain.shop import ShopSettings, simulate
 from retain.shop.clock import Clock
 
 
@@ -70,3 +70,26 @@ def test_no_seasonality_is_flat() -> None:
     clock = Clock.of(ShopSettings(days=400, seasonality=0))
     assert clock.season == pytest.approx(1.0)
     assert np.diff(clock.weekdays) == pytest.approx(1 / 7)
+
+
+def orders_by_year(settings: ShopSettings) -> list[int]:
+    time = simulate(settings).tables["orders"]["time"].to_numpy()
+    return np.bincount((time.astype("datetime64[Y]").astype(int) - 53), minlength=3)[:3].tolist()
+
+
+def test_order_growth_changes_orders_over_the_years() -> None:
+    steady = {"customers": 1_500, "growth": -0.9, "lifetime_days": 100_000, "campaign_effect": 0.0, "seed": 3}
+    _, second, third = orders_by_year(ShopSettings(order_growth=1.0, **steady))
+    grown = third / second
+    _, second, third = orders_by_year(ShopSettings(order_growth=-0.5, **steady))
+    # Doubling against halving each year: a factor of four, whatever the inflow does.
+    assert grown / (third / second) == pytest.approx(4.0, rel=0.1)
+
+
+def test_uneven_rates_leave_most_with_one_order() -> None:
+    def once(shape: float) -> float:
+        found = simulate(ShopSettings(customers=800, rate_shape=shape, orders_per_year=2.0, seed=4))
+        orders = found.tables["orders"].to_pandas()
+        return float((orders.groupby("customer_id")["order_id"].nunique() == 1).mean())
+
+    assert once(0.3) > once(10.0) + 0.2

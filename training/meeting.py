@@ -58,6 +58,8 @@ class Meeting:
         Class of the customer as our bundle had it on the day.
     forecasts : dict of str to Forecast
         Ours under `OURS`, and the peers.
+    absent : dict of str to dict of int to str
+        Peer and horizon to why it has no forecast there; a peer that cannot tell churn has none at all.
     """
 
     day: date
@@ -69,3 +71,4 @@ class Meeting:
     value: dict[int, Floats]
     value_class: npt.NDArray[np.str_]
     forecasts: dict[str, Forecast]
+    absent: dict[str, dict[int, str]] = field(default_factory=dict)

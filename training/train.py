@@ -14,11 +14,12 @@ import pandas as pd
 
 from features.tables import Tables
 from strategies.settings import StrategySettings
-from training.backtest import OURS, CutOff, judge, latest_cut_off
+from training.backtest import CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
 from training.fit import anchored, shortfall
 from training.head_kind import HeadKind
 from training.levels import realised_error
+from training.meeting import OURS
 from training.metrics import log_loss
 from training.models.bundle import Bundle
 from training.models.head import logit, sigmoid

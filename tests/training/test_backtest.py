@@ -13,9 +13,10 @@ import pytest
 from features.errors import NotEnoughData
 from features.load import tables_from_frames
 from tests.training.small_shops import SETTINGS, day, drawn, features_of, orders, settings, shop
-from training.backtest import back_test, judge, latest_cut_off
+from training.backtest import back_test, figures, judge, latest_cut_off, meet
 from training.build import build_bundle
 from training.fit import anchored
+from training.meeting import OURS
 from training.metrics import log_loss, value_metrics
 from training.panel import build_panel
 
@@ -72,6 +73,47 @@ def test_the_figures_are_those_of_the_predictions(demo_panel):
     assert 365 not in found.models["retain"]["value"]
 
 
+def test_a_meeting_holds_forecasts_outcomes_and_classes_of_the_same_customers(demo_panel):
+    days = demo_panel.days[-4:-2]
+    bundle = build_bundle(demo_panel.before(days[0]), SETTINGS, evidence="btyd")
+    first, second = (meet(demo_panel, bundle, d, SETTINGS) for d in days)
+    numbers = [
+        dict(zip(demo_panel.at(m.day)["customer_id"], m.customer, strict=True)) for m in (first, second)
+    ]
+    assert len(set(numbers[1].values())) == len(numbers[1]) > len(numbers[0])
+    assert all(numbers[1][who] == number for who, number in numbers[0].items())
+    assert {len(f.churn_probability) for f in first.forecasts.values()} == {len(first.churned)}
+    assert set(first.value_class) <= {"lead", "iron", "gold", "platinum", "unknown"}
+    assert len(set(first.value_class)) > 1
+    assert set(first.orders) == set(first.forecasts["closed_form"].expected_value) == {30, 60}
+
+
+def test_bounds_come_from_the_prediction_columns_that_are_there(demo_panel, monkeypatch):
+    bundle = build_bundle(demo_panel, SETTINGS, evidence="btyd")
+    plain = type(bundle).predict
+
+    def wider(self, features, as_of):
+        found = plain(self, features, as_of)
+        return found.assign(
+            expected_value_30d_p10=0.0, expected_value_30d_p90=found["expected_value_30d"] * 3
+        )
+
+    monkeypatch.setattr(type(bundle), "predict", wider)
+    ours = meet(demo_panel, bundle, demo_panel.days[-3], SETTINGS).forecasts[OURS]
+    assert set(ours.bounds[30]) == {0.1, 0.9}
+    assert np.array_equal(ours.bounds[30][0.9], ours.expected_value[30] * 3)
+
+
+def test_a_bundle_of_a_day_learns_only_from_labels_that_had_ended_by_then():
+    """Every order from the cut-off on is planted: labels of earlier snapshots would show it."""
+    rows, cut = drawn(300, 330, gap=40.0), day(240)
+    planted = [r for r in rows if r[1] < 240] + [(c, d, 9e6) for c, _, _ in rows for d in (240, 260)]
+    truth, lied = (anchored(build_panel(shop(r), day(300), [60])).before(cut) for r in (rows, planted))
+    assert truth.labelled(60, by=day(300))["as_of"].max() == pd.Timestamp(day(180))
+    a, b = (p.labelled(60, by=cut)[["orders_ahead_60", "value_ahead_60"]] for p in (truth, lied))
+    assert a.reset_index(drop=True).equals(b.reset_index(drop=True))
+
+
 def test_a_window_that_is_no_horizon_is_judged_too(demo_panel):
     chosen = settings(60, 30, 365)
     found = judge(demo_panel, build_bundle(demo_panel, chosen, evidence="btyd"), demo_panel.days[-3], chosen)
@@ -94,6 +136,8 @@ def test_a_baseline_that_cannot_speak_says_why_and_the_json_is_plain():
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert [c["cut_off"] for c in told["cut_offs"]] == [day(60).isoformat()]
     assert "past snapshot" in told["cut_offs"][0]["models"]["recency_rule"]["absent"]["60"]
+    assert "recency_rule" not in found.meetings[0].forecasts
+    assert figures(found.meetings[0])["recency_rule"]["value"] == {}
 
 
 def test_json_has_none_for_what_is_undefined(demo_panel):

@@ -17,6 +17,7 @@ from strategies.value_class import ValueCuts, value_axes
 from training.fit import fit_head, shortfall
 from training.head_kind import HeadKind
 from training.models.anchor import Anchor
+from training.models.anchor_parts import UsualCustomer
 from training.models.bundle import Bundle
 from training.models.curve import ValueCurve
 from training.models.head import Head
@@ -120,6 +121,7 @@ def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings)
         "churn_grid": [float(p) for p in grid],
         "value_cuts": ValueCuts.fit(axes, strategies).to_dict(),
         "rfm_edges": RfmEdges.fit(features).to_dict(),
+        "usual_customer": UsualCustomer.of(features).to_json(),
         "customers": len(rows),
     }
 

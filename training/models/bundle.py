@@ -23,6 +23,7 @@ from features.errors import ModelError
 from features.pipeline import FEATURES
 from features.publish import publish_dir
 from training.models.anchor import Anchor
+from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
 from training.models.head import Head, logit, sigmoid
 
@@ -112,7 +113,9 @@ class Bundle:
     def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
         rows = self._with_anchor(features)
-        return self.churn.contributions(self._churn_anchor(rows), rows, as_of)
+        parts = self.churn.contributions(self._churn_anchor(rows), rows, as_of)
+        usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
+        return open_anchor(parts, rows, self.anchor, usual=usual, window_days=self.window_days)
 
     def save(self, folder: Path) -> Bundle:
         """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""

@@ -57,14 +57,15 @@ class Head:
         return score if self.trees is None else score + self.trees.raw(features)
 
     def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """Contribution of every feature, the closed form (``anchor``) and ``base``; rows add up to `raw`."""
-        base = self.anchor_mean + self.level.at(as_of)
+        """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""
+        base = self.anchor_mean + self.level.base
         if self.trees is None:
             parts = pd.DataFrame({"base": base}, index=features.index)
         else:
             parts = self.trees.contributions(features)
             parts["base"] += base
         parts["anchor"] = anchor - self.anchor_mean
+        parts["season"] = self.level.at(as_of) - self.level.base
         return parts
 
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:

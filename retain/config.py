@@ -19,7 +19,14 @@ from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
 from strategies.settings import OfferSettings, StrategySettings
-from training.settings import ChurnSettings, TrackingSettings, TrainingSettings, TreeSettings, ValueSettings
+from training.settings import (
+    CardSettings,
+    ChurnSettings,
+    TrackingSettings,
+    TrainingSettings,
+    TreeSettings,
+    ValueSettings,
+)
 
 __all__ = ["PathSettings", "Project", "RetainConfig", "RunSettings", "load_config", "parse_config"]
 
@@ -57,6 +64,7 @@ class RetainConfig(BaseModel):
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     trees: TreeSettings = TreeSettings()
+    card: CardSettings = CardSettings()
     run: RunSettings = RunSettings()
     paths: PathSettings = PathSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -71,6 +79,7 @@ class RetainConfig(BaseModel):
             churn=self.churn,
             value=self.value,
             trees=self.trees,
+            card=self.card,
             seed=self.run.seed,
             num_threads=self.run.num_threads,
         )

@@ -1,10 +1,10 @@
-"""The ``[churn]``, ``[value]``, ``[trees]`` and ``[tracking]`` sections of ``retain.toml``."""
+"""The ``[churn]``, ``[value]``, ``[trees]``, ``[card]`` and ``[tracking]`` sections of ``retain.toml``."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["ChurnSettings", "TrackingSettings", "TrainingSettings", "TreeSettings", "ValueSettings"]
+__all__ = ["CardSettings", "ChurnSettings", "TrackingSettings", "TrainingSettings", "TreeSettings", "ValueSettings"]
 
 
 class _Section(BaseModel):
@@ -12,9 +12,13 @@ class _Section(BaseModel):
 
 
 class ChurnSettings(_Section):
-    """``window_days``: a customer has churned when no order falls into [as_of, as_of + window_days)."""
+    """``window_days``: a customer has churned when no order falls into [as_of, as_of + window_days).
+
+    ``allow_columns`` are features that the leak guard lets pass: you know that they were known beforehand.
+    """
 
     window_days: int = Field(default=90, ge=1, le=3650)
+    allow_columns: tuple[str, ...] = ()
 
 
 class ValueSettings(_Section):
@@ -51,6 +55,18 @@ class TreeSettings(_Section):
     max_rounds: int = Field(default=500, ge=10, le=5000)
 
 
+class CardSettings(_Section):
+    """The campaign that the quality card takes for granted; assumed, not measured.
+
+    ``budget_share`` of the customers are contacted, ``assumed_effect`` of the leavers among them are kept, and a
+    contact costs ``contact_cost``. Effect and cost set the money shown; the grade depends on neither.
+    """
+
+    budget_share: float = Field(default=0.1, gt=0, lt=1)
+    assumed_effect: float = Field(default=0.1, gt=0, le=1)
+    contact_cost: float = Field(default=1.0, ge=0)
+
+
 class TrackingSettings(_Section):
     """Where MLflow keeps runs. ``MLFLOW_TRACKING_URI`` in the environment wins over ``uri``."""
 
@@ -69,5 +85,6 @@ class TrainingSettings(_Section):
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     trees: TreeSettings = TreeSettings()
+    card: CardSettings = CardSettings()
     seed: int = 20260101
     num_threads: int = Field(default=2, ge=1, le=256)

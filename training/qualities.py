@@ -1,0 +1,281 @@
+"""Qualities from 0 (chance) to 100 (perfect) of every model at every meeting, under many draws of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import xlogy
+
+from features.errors import InputError
+from training.meeting import OURS, Forecast, Meeting
+from training.profit import Campaign
+from training.ranking import Floats, equal_count_bins
+from training.settings import CardSettings
+from training.weighted import FLOOR, Ranking, cluster_weights, scaled
+
+__all__ = [
+    "QUALITIES",
+    "Qualities",
+    "calibration_excess",
+    "check_meetings",
+    "cut",
+    "population_shift",
+    "qualities",
+]
+
+QUALITIES = ("profit", "lift", "top_tenth", "calibration", "level")
+SMALLEST = 1e-15
+_MOST_CUSTOMERS = 20_000
+_TENTH = 0.1
+
+
+@dataclass(frozen=True)
+class Qualities:
+    """Quality by name and model.
+
+    Parameters
+    ----------
+    found : dict of str to dict of str to array, shape (meetings, 1 + draws)
+        The first column is the figure itself; nan where a model or a figure is missing.
+    """
+
+    found: dict[str, dict[str, Floats]]
+
+    def mean(self, name: str, model: str, rows: npt.NDArray[np.bool_] | None = None) -> Floats:
+        """Mean over the meetings (or some of them) where the figure is defined, shape (1 + draws,)."""
+        return _mean(self.found[name][model] if rows is None else self.found[name][model][rows])
+
+    def skill(self, name: str, model: str, baseline: str) -> Floats:
+        """Share of the way from the baseline to perfect that the model goes, shape (1 + draws,).
+
+        Notes
+        -----
+        ``(q − q_b) / (100 − q_b)`` of mean qualities, over the meetings where both are defined; in [−10, 1].
+        """
+        known = self.found[name]
+        both = np.isfinite(known[model][:, 0]) & np.isfinite(known[baseline][:, 0])
+        ours, theirs = self.mean(name, model, both), self.mean(name, baseline, both)
+        return np.clip((ours - theirs) / np.maximum(100.0 - theirs, 1e-9), -10.0, 1.0)
+
+
+def qualities(
+    meetings: Sequence[Meeting],
+    campaigns: Sequence[Campaign],
+    *,
+    draws: int,
+    seed: int,
+) -> Qualities:
+    """All qualities, their figures on all customers and their draws.
+
+    Parameters
+    ----------
+    meetings : sequence of Meeting
+        Checked by `check_meetings`.
+    campaigns : sequence of Campaign
+        Of the same meetings.
+    draws : int
+        Draws of customers with replacement.
+    seed : int
+        Of the draws.
+
+    Notes
+    -----
+    The draws of a larger shop rest on 20,000 of its customers, chosen by the seed, and are shifted to the figures on
+    all: its intervals are somewhat too wide, never too narrow.
+    """
+    everybody = np.unique(np.concatenate([m.customer for m in meetings]))
+    models = sorted({name for m in meetings for name in m.forecasts})
+    if everybody.size <= _MOST_CUSTOMERS:
+        return Qualities(_tables(meetings, campaigns, models, cluster_weights(meetings, draws, seed)))
+    whole = _tables(meetings, campaigns, models, [np.ones((m.customer.size, 1)) for m in meetings])
+    chosen = np.random.default_rng(seed).choice(everybody, _MOST_CUSTOMERS, replace=False)
+    fewer = [cut(m, np.isin(m.customer, chosen)) for m in meetings]
+    smaller = [
+        Campaign(m, c.settings, c.margin_rate, c.horizon) for m, c in zip(fewer, campaigns, strict=True)
+    ]
+    drawn = _tables(fewer, smaller, models, cluster_weights(fewer, draws, seed))
+    return Qualities(
+        {
+            name: {model: _shifted(whole[name][model], drawn[name][model]) for model in models}
+            for name in QUALITIES
+        }
+    )
+
+
+def check_meetings(meetings: Sequence[Meeting]) -> None:
+    """Whether every meeting has our forecast, and every forecast one usable figure per customer.
+
+    Raises
+    ------
+    InputError
+        When there is no meeting, ours is missing, lengths differ, or a figure is missing, infinite or no
+        probability.
+    """
+    if not meetings:
+        raise InputError("quality card: no cut-off to judge; run a back-test with at least one past day")
+    for meeting in meetings:
+        at = f"quality card, cut-off {meeting.day.isoformat()}"
+        if OURS not in meeting.forecasts:
+            raise InputError(f"{at}: no forecast called {OURS!r}; pass the judged model under this name")
+        if np.unique(meeting.customer).size < meeting.customer.size:
+            raise InputError(f"{at}: a customer occurs twice; pass one row per customer")
+        for name, forecast in meeting.forecasts.items():
+            _check(forecast, meeting.customer.size, f"{at}, model {name}")
+        _check_one(meeting.churned, meeting.customer.size, f"{at}, churned", most=1.0)
+        for kind, came in (("orders", meeting.orders), ("value", meeting.value)):
+            for horizon, values in came.items():
+                _check_one(values, meeting.customer.size, f"{at}, {kind} over {horizon} days")
+
+
+def cut(meeting: Meeting, rows: npt.NDArray[np.bool_]) -> Meeting:
+    """The meeting with some of its customers."""
+
+    def some(values: dict[int, Floats]) -> dict[int, Floats]:
+        return {h: v[rows] for h, v in values.items()}
+
+    return Meeting(
+        day=meeting.day,
+        window_days=meeting.window_days,
+        evidence=meeting.evidence,
+        customer=meeting.customer[rows],
+        churned=meeting.churned[rows],
+        orders=some(meeting.orders),
+        value=some(meeting.value),
+        value_class=meeting.value_class[rows],
+        forecasts={
+            name: Forecast(f.churn_probability[rows], some(f.expected_orders), some(f.expected_value))
+            for name, f in meeting.forecasts.items()
+        },
+    )
+
+
+def calibration_excess(churned: Floats, probability: Floats) -> tuple[float, float]:
+    """Expected calibration error, and what a perfectly right forecast of this size would show by chance.
+
+    Notes
+    -----
+    In a bin of n customers the sum of outcomes less probabilities has variance ``Σ p (1 − p)`` when the
+    probabilities are right; the mean absolute value of a normal variable of that variance is ``√(2/π)``
+    standard deviations. A shop is not blamed for being small.
+
+    Examples
+    --------
+    >>> error, chance = calibration_excess(np.array([1.0, 0.0] * 50), np.full(100, 0.5))
+    >>> error, round(chance, 3)
+    (0.0, 0.126)
+    """
+    bins = equal_count_bins(churned, probability)
+    spread = equal_count_bins(probability * (1.0 - probability), probability).actual
+    error = float(np.abs(bins.predicted - bins.actual).sum()) / churned.size
+    return error, float(np.sqrt(2.0 / np.pi * spread).sum()) / churned.size
+
+
+def population_shift(before: Floats, after: Floats) -> float:
+    """Population stability index of two score distributions, less what chance alone makes of it.
+
+    Notes
+    -----
+    ``Σ (a − b) ln(a / b)`` over the tenths of the earlier scores, counts + 1/2. Without any drift its mean is about
+    ``(bins − 1)(1/n + 1/m)``, which is taken off.
+
+    References
+    ----------
+    Siddiqi (2006), Credit Risk Scorecards. Yurdakul & Naranjo (2020), Statistical properties of the population
+    stability index, Journal of Risk Model Validation 14(4).
+    """
+    edges = np.unique(np.quantile(before, np.arange(1, 10) / 10))
+    shares = []
+    for scores in (before, after):
+        counts = np.bincount(np.searchsorted(edges, scores), minlength=edges.size + 1) + 0.5
+        shares.append(counts / counts.sum())
+    index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    return max(0.0, index - edges.size * (1 / before.size + 1 / after.size))
+
+
+def _tables(
+    meetings: Sequence[Meeting],
+    campaigns: Sequence[Campaign],
+    models: Sequence[str],
+    weights: Sequence[Floats],
+) -> dict[str, dict[str, Floats]]:
+    shape = (len(meetings), weights[0].shape[1])
+    found = {name: {model: np.full(shape, np.nan) for model in models} for name in QUALITIES}
+    for i, (meeting, campaign, drawn) in enumerate(zip(meetings, campaigns, weights, strict=True)):
+        for model, forecast in meeting.forecasts.items():
+            for name, values in _of_one(meeting, campaign, forecast, drawn).items():
+                found[name][model][i] = values
+    return found
+
+
+def _of_one(meeting: Meeting, campaign: Campaign, forecast: Forecast, weights: Floats) -> dict[str, Floats]:
+    churned, ranking = meeting.churned, Ranking(forecast.churn_probability, weights)
+    mass, churners = weights.sum(axis=0), churned @ weights
+    perfect = np.minimum(_TENTH * mass, churners)
+    return {
+        "profit": campaign.quality(forecast, weights),
+        "lift": 200.0 * ranking.area(churned) - 100.0,
+        "top_tenth": scaled(ranking.best(_TENTH, churned), _TENTH * churners, perfect),
+        "calibration": _log_loss_skill(churned, forecast.churn_probability, weights),
+        "level": _level(meeting, campaign.horizon, forecast, weights),
+    }
+
+
+def _log_loss_skill(churned: Floats, probability: Floats, weights: Floats) -> Floats:
+    """Log loss saved against the share that churned, known in hindsight: 100 saves all of it."""
+    p = np.clip(probability, SMALLEST, 1.0 - SMALLEST)
+    loss = -(xlogy(churned, p) + xlogy(1.0 - churned, 1.0 - p)) @ weights
+    mass = np.maximum(weights.sum(axis=0), 1.0)
+    rate = np.clip((churned @ weights) / mass, 0.0, 1.0)
+    base = -(xlogy(rate, rate) + xlogy(1.0 - rate, 1.0 - rate)) * mass
+    return scaled(-loss, -base, np.zeros_like(base))
+
+
+def _level(meeting: Meeting, horizon: int | None, forecast: Forecast, weights: Floats) -> Floats:
+    """Mean of 100 · smaller total / larger total over orders and value; 100 is right, 50 twice or half."""
+    found = []
+    for came, expected in (
+        (meeting.orders, forecast.expected_orders),
+        (meeting.value, forecast.expected_value),
+    ):
+        if horizon in came and horizon in expected:
+            actual, predicted = came[horizon] @ weights, expected[horizon] @ weights
+            low, high = np.minimum(actual, predicted), np.maximum(actual, predicted)
+            share = 100.0 * np.maximum(low, 0.0) / np.where(high > 0, high, 1.0)
+            found.append(np.where(actual > 0, share, np.nan))
+    return np.mean(found, axis=0) if found else np.full(weights.shape[1], np.nan)
+
+
+def _mean(rows: Floats) -> Floats:
+    """Mean over the rows that are defined; nan where none is."""
+    known = np.isfinite(rows)
+    count = known.sum(axis=0)
+    total = np.where(known, rows, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _shifted(whole: Floats, drawn: Floats) -> Floats:
+    """The draws, moved from the sample's figure to the whole's."""
+    moved = np.clip(drawn[:, 1:] - drawn[:, :1] + whole, FLOOR, 100.0)
+    return np.hstack([whole, moved])
+
+
+def _check(forecast: Forecast, size: int, at: str) -> None:
+    _check_one(forecast.churn_probability, size, f"{at}, churn_probability", most=1.0)
+    for kind, said in (("orders", forecast.expected_orders), ("value", forecast.expected_value)):
+        for horizon, values in said.items():
+            _check_one(values, size, f"{at}, expected_{kind} over {horizon} days")
+
+
+def _check_one(values: Floats, size: int, at: str, *, most: float | None = None) -> None:
+    if values.shape != (size,):
+        raise InputError(f"{at}: {values.shape} figures for {size} customers; pass one per customer")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise InputError(f"{at}: {int(bad.sum())} of {size} are missing or infinite; score these first")
+    outside = (values < 0) | (values > most) if most is not None else bad
+    if outside.any():
+        example = values[int(outside.argmax())]
+        raise InputError(f"{at}: {int(outside.sum())} of {size} lie outside [0, 1], such as {example:g}")

@@ -18,6 +18,7 @@ from training.backtest import CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
 from training.fit import anchored, shortfall
 from training.head_kind import HeadKind
+from training.leaks import check_panel
 from training.levels import realised_error
 from training.meeting import OURS
 from training.metrics import log_loss
@@ -98,6 +99,7 @@ def train(
     window = settings.churn.window_days
     tell("building the panel", 0.0)
     panel = anchored(build_panel(tables, as_of, sorted({window, *settings.value.horizons_days})))
+    check_panel(panel, window, allow=settings.churn.allow_columns)
     evidence, why = evidence_for(panel, window)
     notes = [*_of_panel(panel, window), *([f"evidence {evidence}: {why}"] if why else [])]
     judged, evidence, notes_judged = _judged(panel, settings, evidence, _part(tell, 0.1, 0.5))

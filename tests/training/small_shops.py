@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,15 @@ def snapshots(frames: dict[date, pd.DataFrame], as_of: date, *horizons: int) -> 
 def features_of(panel: Panel, on: date) -> pd.DataFrame:
     """Features of one snapshot."""
     return panel.at(on)[list(FEATURES)].reset_index(drop=True)
+
+
+def cdnow(folder: Path, cut: str = "1997-09-30") -> tuple[np.ndarray, ...]:
+    """Repeat purchase *days* up to and with the cut, weeks, and purchase days in the 39 weeks after."""
+    lines = pd.read_parquet(folder / "cdnow_sample.parquet")
+    days = lines[["customer_id", "timestamp"]].drop_duplicates()
+    end = pd.Timestamp(cut)
+    past = days[days.timestamp <= end].groupby("customer_id").timestamp
+    x, first = (past.count() - 1).astype(float), past.min()
+    t_x, T = (past.max() - first).dt.days / 7, (end - first).dt.days / 7
+    future = days[days.timestamp > end].groupby("customer_id").size().reindex(x.index, fill_value=0)
+    return x.to_numpy(), t_x.to_numpy(), T.to_numpy(), future.to_numpy()

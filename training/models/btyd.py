@@ -28,6 +28,7 @@ __all__ = [
     "column",
     "maximise",
     "params_from_json",
+    "rounded",
     "thin",
     "unique_rows",
 ]
@@ -76,8 +77,32 @@ class PurchaseModel(Protocol):
         """Probability of at least one purchase in the ``horizon_days`` after ``T``."""
         ...
 
+    def expected_between(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, start: float, end: float
+    ) -> Floats:
+        """Expected purchases in (T + start, T + end]; intervals that meet add up.
+
+        Parameters
+        ----------
+        start, end : 0 ≤ start ≤ end, time after ``T``
+
+        Raises
+        ------
+        InputError
+            If the interval ends before it starts.
+        """
+        if check_horizon(end) < check_horizon(start):
+            raise InputError(f"the interval ends ({end:g}) before it starts ({start:g}); exchange the two")
+        until = self.expected_orders(x, t_x, T, end)
+        return np.maximum(until - self.expected_orders(x, t_x, T, start), 0.0)
+
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``."""
+        ...
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The model that ``to_json`` described."""
         ...
 
 
@@ -218,6 +243,18 @@ def unique_rows(*columns: Floats) -> tuple[tuple[Floats, ...], NDArray[np.intp]]
     inverse[order] = np.cumsum(new) - 1
     chosen = order[new]
     return tuple(values[chosen] for values in columns), inverse
+
+
+def rounded(times: Floats, bits: int = 11) -> Floats:
+    """Times rounded to ``bits`` significant bits; whole numbers up to 2**bits stay as they are.
+
+    Examples
+    --------
+    >>> rounded(np.array([0.0, 2047.0, 4097.0]))
+    array([   0., 2047., 4096.])
+    """
+    mantissa, exponent = np.frexp(times)
+    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
 
 
 def thin(size: int, keep: int = 20_000) -> NDArray[np.intp]:

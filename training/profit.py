@@ -14,11 +14,19 @@ import numpy as np
 from training.meeting import Forecast, Meeting
 from training.ranking import Floats
 from training.settings import CardSettings
-from training.weighted import Ranking, scaled
+from training.weighted import best_share, scaled
 
-__all__ = ["Campaign", "decision_score", "profit_quality", "realised_gain", "value_horizon", "worth"]
+__all__ = [
+    "YARDSTICKS",
+    "Campaign",
+    "decision_score",
+    "profit_quality",
+    "realised_gain",
+    "value_horizon",
+    "worth",
+]
 
-_YARDSTICKS = ("recency_rule", "carry_forward", "closed_form")
+YARDSTICKS = ("recency_rule", "carry_forward", "closed_form")
 
 
 class Campaign:
@@ -40,24 +48,25 @@ class Campaign:
         self, meeting: Meeting, settings: CardSettings, margin_rate: float, horizon: int | None
     ) -> None:
         self.settings, self.margin_rate, self.horizon = settings, margin_rate, horizon
-        self.worth = worth(meeting, horizon)
-        self.gain = realised_gain(meeting.churned, self.worth, settings, margin_rate)
+        self._meeting = meeting
+        self._worth = worth(meeting, horizon)
 
     def score(self, forecast: Forecast) -> Floats:
         """Decision score of a model; one that forecasts no value decides by the common worth."""
         own = forecast.expected_value.get(self.horizon) if self.horizon is not None else None
-        value = self.worth if own is None else own
+        value = self._worth if own is None else own
         return decision_score(forecast.churn_probability, value, self.settings, self.margin_rate)
 
-    def quality(self, forecast: Forecast, weights: Floats) -> Floats:
-        """Profit of the model's selection, 0 random to 100 perfect, shape (draws,)."""
-        return profit_quality(self.gain, self.score(forecast), self.settings.budget_share, weights)
+    def gain(self, without: str | None = None) -> Floats:
+        """Realised gain of each contact, by the yardstick of all baselines or of all but one."""
+        value = self._worth if without is None else worth(self._meeting, self.horizon, without=without)
+        return realised_gain(self._meeting.churned, value, self.settings, self.margin_rate)
 
     def money(self, score: Floats) -> float:
         """Realised profit of contacting the best by `score`, money per thousand customers."""
-        ones = np.ones((self.gain.size, 1))
-        total = Ranking(score, ones).best(self.settings.budget_share, self.gain)
-        return float(total[0]) * 1000.0 / max(1, self.gain.size)
+        ones = np.ones((score.size, 1))
+        total = best_share(score, self.settings.budget_share, self.gain()[None, :], ones)
+        return float(total[0, 0]) * 1000.0 / max(1, score.size)
 
 
 def value_horizon(meetings: Sequence[Meeting]) -> int | None:
@@ -67,7 +76,7 @@ def value_horizon(meetings: Sequence[Meeting]) -> int | None:
     return min(common, key=lambda h: (abs(np.log(h / window)), h), default=None)
 
 
-def worth(meeting: Meeting, horizon: int | None) -> Floats:
+def worth(meeting: Meeting, horizon: int | None, *, without: str | None = None) -> Floats:
     """What each customer was expected to bring, on one yardstick for all models, in currency.
 
     Parameters
@@ -76,6 +85,8 @@ def worth(meeting: Meeting, horizon: int | None) -> Floats:
         One past day.
     horizon : int or None
         Days of the value.
+    without : str, optional
+        A baseline whose forecasts are left out.
 
     Returns
     -------
@@ -84,9 +95,10 @@ def worth(meeting: Meeting, horizon: int | None) -> Floats:
     Notes
     -----
     What a leaver would have brought is never observed. The yardstick is the mean of what the baselines (recency
-    rule, carry-forward, closed form) had expected of the customer: individual, made without the judged model, so
-    that no model can inflate it, and not one of the baselines alone, which would then know the answer. Without
-    baselines it is what the stayers of the customer's class brought; without values everybody counts 1.
+    rule, carry-forward, closed form) had expected of the customer: individual, and made without the judged model, so
+    that it cannot inflate it. A comparison with a baseline leaves that baseline out of the yardstick: nobody is
+    measured by his own. Without baselines it is what the stayers of the customer's class brought; without values
+    everybody counts 1.
 
     References
     ----------
@@ -96,7 +108,11 @@ def worth(meeting: Meeting, horizon: int | None) -> Floats:
     """
     if horizon is None:
         return np.ones(meeting.churned.size)
-    known = [meeting.forecasts[name].expected_value for name in _YARDSTICKS if name in meeting.forecasts]
+    known = [
+        meeting.forecasts[name].expected_value
+        for name in YARDSTICKS
+        if name != without and name in meeting.forecasts
+    ]
     expected = [np.maximum(values[horizon], 0.0) for values in known if horizon in values]
     if expected:
         mean: Floats = np.mean(expected, axis=0)
@@ -144,12 +160,12 @@ def realised_gain(churned: Floats, worth: Floats, settings: CardSettings, margin
     return churned * settings.assumed_effect * worth * margin_rate - settings.contact_cost
 
 
-def profit_quality(gain: Floats, score: Floats, share: float, weights: Floats) -> Floats:
+def profit_quality(gains: Floats, score: Floats, share: float, weights: Floats) -> Floats:
     """Realised gain of the best `share` by `score`: 0 as much as by chance, 100 as much as can be.
 
     Parameters
     ----------
-    gain : array, shape (customers,)
+    gains : array, shape (yardsticks, customers)
         From `realised_gain`.
     score : array, shape (customers,)
         From `decision_score`; equal scores share what is left of the budget.
@@ -161,7 +177,7 @@ def profit_quality(gain: Floats, score: Floats, share: float, weights: Floats) -
 
     Returns
     -------
-    array, shape (draws,); nan where every selection brings the same.
+    array, shape (yardsticks, draws); nan where every selection brings the same.
     """
-    chance = share * (gain @ weights)
-    return scaled(Ranking(score, weights).best(share, gain), chance, Ranking(gain, weights).best(share, gain))
+    perfect = np.concatenate([best_share(gain, share, gain[None, :], weights) for gain in gains])
+    return scaled(best_share(score, share, gains, weights), share * (gains @ weights), perfect)

@@ -11,10 +11,9 @@ from scipy.special import xlogy
 
 from features.errors import InputError
 from training.meeting import OURS, Forecast, Meeting
-from training.profit import Campaign
+from training.profit import YARDSTICKS, Campaign, profit_quality
 from training.ranking import Floats, equal_count_bins
-from training.settings import CardSettings
-from training.weighted import FLOOR, Ranking, cluster_weights, scaled
+from training.weighted import FLOOR, area_under, best_share, cluster_weights, scaled
 
 __all__ = [
     "QUALITIES",
@@ -27,6 +26,8 @@ __all__ = [
 ]
 
 QUALITIES = ("profit", "lift", "top_tenth", "calibration", "level")
+# Our profit by the yardstick that a baseline has no part in, under the baseline's name.
+_TABLES = (*QUALITIES, "our_profit")
 SMALLEST = 1e-15
 _MOST_CUSTOMERS = 20_000
 _TENTH = 0.1
@@ -44,21 +45,24 @@ class Qualities:
 
     found: dict[str, dict[str, Floats]]
 
-    def mean(self, name: str, model: str, rows: npt.NDArray[np.bool_] | None = None) -> Floats:
-        """Mean over the meetings (or some of them) where the figure is defined, shape (1 + draws,)."""
-        return _mean(self.found[name][model] if rows is None else self.found[name][model][rows])
+    def mean(self, name: str, model: str) -> Floats:
+        """Mean over the meetings where the figure is defined, shape (1 + draws,)."""
+        return _mean(self.found[name][model])
 
-    def skill(self, name: str, model: str, baseline: str) -> Floats:
-        """Share of the way from the baseline to perfect that the model goes, shape (1 + draws,).
+    def skill(self, name: str, baseline: str) -> Floats:
+        """Share of the way from a baseline to perfect that ours goes, shape (1 + draws,).
 
         Notes
         -----
         ``(q − q_b) / (100 − q_b)`` of mean qualities, over the meetings where both are defined; in [−10, 1].
+        Profit is compared by a yardstick that the baseline has no part in.
         """
-        known = self.found[name]
-        both = np.isfinite(known[model][:, 0]) & np.isfinite(known[baseline][:, 0])
-        ours, theirs = self.mean(name, model, both), self.mean(name, baseline, both)
-        return np.clip((ours - theirs) / np.maximum(100.0 - theirs, 1e-9), -10.0, 1.0)
+        ours, theirs = self.found[name][OURS], self.found[name][baseline]
+        if name == "profit" and baseline in YARDSTICKS:
+            ours = self.found["our_profit"][baseline]
+        both = np.isfinite(ours[:, 0]) & np.isfinite(theirs[:, 0])
+        mean, base = _mean(ours[both]), _mean(theirs[both])
+        return np.clip((mean - base) / np.maximum(100.0 - base, 1e-9), -10.0, 1.0)
 
 
 def qualities(
@@ -100,7 +104,7 @@ def qualities(
     return Qualities(
         {
             name: {model: _shifted(whole[name][model], drawn[name][model]) for model in models}
-            for name in QUALITIES
+            for name in _TABLES
         }
     )
 
@@ -202,25 +206,47 @@ def _tables(
     weights: Sequence[Floats],
 ) -> dict[str, dict[str, Floats]]:
     shape = (len(meetings), weights[0].shape[1])
-    found = {name: {model: np.full(shape, np.nan) for model in models} for name in QUALITIES}
+    found = {name: {model: np.full(shape, np.nan) for model in models} for name in _TABLES}
     for i, (meeting, campaign, drawn) in enumerate(zip(meetings, campaigns, weights, strict=True)):
+        for name, by_model in _profits(meeting, campaign, drawn).items():
+            for model, values in by_model.items():
+                found[name][model][i] = values
         for model, forecast in meeting.forecasts.items():
-            for name, values in _of_one(meeting, campaign, forecast, drawn).items():
+            for name, values in _of_one(meeting, forecast, campaign.horizon, drawn).items():
                 found[name][model][i] = values
     return found
 
 
-def _of_one(meeting: Meeting, campaign: Campaign, forecast: Forecast, weights: Floats) -> dict[str, Floats]:
-    churned, ranking = meeting.churned, Ranking(forecast.churn_probability, weights)
+def _of_one(meeting: Meeting, forecast: Forecast, horizon: int | None, weights: Floats) -> dict[str, Floats]:
+    churned, said = meeting.churned, forecast.churn_probability
     mass, churners = weights.sum(axis=0), churned @ weights
     perfect = np.minimum(_TENTH * mass, churners)
     return {
-        "profit": campaign.quality(forecast, weights),
-        "lift": 200.0 * ranking.area(churned) - 100.0,
-        "top_tenth": scaled(ranking.best(_TENTH, churned), _TENTH * churners, perfect),
-        "calibration": _log_loss_skill(churned, forecast.churn_probability, weights),
-        "level": _level(meeting, campaign.horizon, forecast, weights),
+        "lift": 200.0 * area_under(said, churned, weights) - 100.0,
+        "top_tenth": scaled(
+            best_share(said, _TENTH, churned[None, :], weights)[0], _TENTH * churners, perfect
+        ),
+        "calibration": _log_loss_skill(churned, said, weights),
+        "level": _level(meeting, horizon, forecast, weights),
     }
+
+
+def _profits(meeting: Meeting, campaign: Campaign, weights: Floats) -> dict[str, dict[str, Floats]]:
+    """Profit of ours by the common yardstick, of each baseline without its own part, and of ours beside it."""
+    share = campaign.settings.budget_share
+    rivals = [name for name in meeting.forecasts if name in YARDSTICKS]
+    gains = np.stack([campaign.gain(), *(campaign.gain(without=name) for name in rivals)])
+    found: dict[str, dict[str, Floats]] = {"profit": {}, "our_profit": {}}
+    for model, forecast in meeting.forecasts.items():
+        score = campaign.score(forecast)
+        if model == OURS:
+            quality = profit_quality(gains, score, share, weights)
+            found["our_profit"] = dict(zip(rivals, quality[1:], strict=True))
+        else:
+            one = rivals.index(model) + 1 if model in rivals else 0
+            quality = profit_quality(gains[[one]], score, share, weights)
+        found["profit"][model] = quality[0]
+    return found
 
 
 def _log_loss_skill(churned: Floats, probability: Floats, weights: Floats) -> Floats:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["CardSettings", "ChurnSettings", "TrackingSettings", "TrainingSettings", "TreeSettings", "ValueSettings"]
+__all__ = [
+    "CardSettings",
+    "ChurnSettings",
+    "TrackingSettings",
+    "TrainingSettings",
+    "TreeSettings",
+    "ValueSettings",
+]
 
 
 class _Section(BaseModel):

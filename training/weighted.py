@@ -10,65 +10,87 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from training.meeting import Meeting
 from training.ranking import Floats
 
-__all__ = ["Ranking", "cluster_weights", "scaled"]
+__all__ = ["FLOOR", "area_under", "best_share", "cluster_weights", "scaled"]
 
 FLOOR = -100.0
 
 
-class Ranking:
-    """Customers by falling score, with weights.
+def best_share(score: Floats, share: float, gains: Floats, weights: Floats) -> Floats:
+    """Weighted totals of some gains over the best `share` of the weight.
 
     Parameters
     ----------
     score : array, shape (customers,)
         Only its order matters.
+    share : float
+        In (0, 1].
+    gains : array, shape (kinds, customers)
+        What each customer brings, in as many kinds as wanted.
     weights : array, shape (customers, draws)
         Weight of each customer in each draw, 0 or more.
 
+    Returns
+    -------
+    array, shape (kinds, draws)
+
     Examples
     --------
-    >>> ones = np.ones((4, 1))
-    >>> Ranking(np.array([0.9, 0.8, 0.8, 0.1]), ones).best(0.5, np.array([8.0, 4.0, 2.0, 1.0]))
-    array([11.])
+    >>> best_share(np.array([0.9, 0.8, 0.8, 0.1]), 0.5, np.array([[8.0, 4.0, 2.0, 1.0]]), np.ones((4, 1)))
+    array([[11.]])
     """
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    room = share * weights.sum(axis=0)
+    # The best share of a draw lies among the first rows, hardly ever beyond half as many again.
+    for part in (1.5 * share, 1.0):
+        count = int(
+            np.searchsorted(-ranked, -ranked[min(score.size - 1, int(part * score.size))], side="right")
+        )
+        some = weights[order[:count]]
+        if part == 1.0 or count == score.size or (some.sum(axis=0) >= room).all():
+            break
+    starts = np.flatnonzero(np.append(True, ranked[1:count] != ranked[: count - 1]))
+    mass = _together(some, starts)
+    taken = room - mass.cumsum(axis=0)
+    taken += mass
+    np.clip(np.divide(taken, np.where(mass > 0, mass, 1.0), out=taken), 0.0, 1.0, out=taken)
+    chosen = gains[:, order[:count]]
+    return np.stack([np.einsum("gd,gd->d", taken, _together(some * g[:, None], starts)) for g in chosen])
 
-    def __init__(self, score: Floats, weights: Floats) -> None:
-        self._order = np.argsort(-score, kind="stable")
-        ranked = score[self._order]
-        first = np.append(True, ranked[1:] != ranked[:-1])
-        self._starts = None if first.all() else np.flatnonzero(first)
-        self._weights = weights[self._order]
-        self._mass = self._together(self._weights)
-        self._before = self._mass.cumsum(axis=0)
-        self._before -= self._mass
 
-    def best(self, share: float, gain: Floats) -> Floats:
-        """Weighted total of `gain` over the best `share` of the weight, shape (draws,)."""
-        room = share * self._mass.sum(axis=0) - self._before
-        some = np.where(self._mass > 0, self._mass, 1.0)
-        part = np.clip(np.divide(room, some, out=room), 0.0, 1.0, out=room)
-        total: Floats = np.einsum("gd,gd->d", part, self._sums(gain))
-        return total
+def area_under(score: Floats, churned: Floats, weights: Floats) -> Floats:
+    """Chance that a 1 has a higher score than a 0, ties counting half.
 
-    def area(self, y: Floats) -> Floats:
-        """Chance that a 1 stands above a 0, ties counting half, shape (draws,); nan unless both are drawn."""
-        ones = self._sums(y)
-        zeros = self._mass - ones
-        wins = zeros.sum(axis=0) - zeros.cumsum(axis=0)
-        wins += 0.5 * zeros
-        pairs = ones.sum(axis=0) * zeros.sum(axis=0)
-        won = np.einsum("gd,gd->d", ones, wins)
-        return np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
+    Returns
+    -------
+    array, shape (draws,); nan unless both are drawn.
 
-    def _sums(self, values: Floats) -> Floats:
-        return self._together(self._weights * values[self._order][:, None])
-
-    def _together(self, rows: Floats) -> Floats:
-        return rows if self._starts is None else np.add.reduceat(rows, self._starts, axis=0)
+    Examples
+    --------
+    >>> area_under(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0.0, 0.0, 1.0, 1.0]), np.ones((4, 1)))
+    array([0.75])
+    """
+    ones, zeros = np.flatnonzero(churned > 0), np.flatnonzero(churned <= 0)
+    if not ones.size or not zeros.size:
+        return np.full(weights.shape[1], np.nan)
+    zeros = zeros[np.argsort(score[zeros], kind="stable")]
+    # Row k is the weight of the k lowest zeros.
+    below = np.zeros((zeros.size + 1, weights.shape[1]))
+    np.cumsum(weights[zeros], axis=0, out=below[1:])
+    low = np.searchsorted(score[zeros], score[ones], side="left")
+    high = np.searchsorted(score[zeros], score[ones], side="right")
+    heavy = weights[ones]
+    won = np.einsum("cd,cd->d", heavy, below[low])
+    if (low != high).any():
+        won = 0.5 * (won + np.einsum("cd,cd->d", heavy, below[high]))
+    pairs = heavy.sum(axis=0) * below[-1]
+    area: Floats = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
+    return area
 
 
 def scaled(found: Floats, chance: Floats, perfect: Floats) -> Floats:
@@ -103,3 +125,8 @@ def cluster_weights(meetings: Sequence[Meeting], draws: int, seed: int) -> list[
     for draw in range(draws):
         counts[:, draw + 1] = np.bincount(rng.integers(0, size, size), minlength=size)
     return [counts[np.searchsorted(everybody, m.customer)] for m in meetings]
+
+
+def _together(rows: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+    """Sums over rows of equal score."""
+    return rows if starts.size == len(rows) else np.add.reduceat(rows, starts, axis=0)

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from features.family import ColumnDoc, Family
 
-__all__ = ["CAMPAIGNS", "REFERRALS"]
+__all__ = ["CAMPAIGNS", "HOLD_OUT", "REFERRALS"]
 
 _C, _R = "campaigns", "referrals"
 _CAMPAIGN_DOCS = (
@@ -52,11 +52,12 @@ _REFERRAL_DOCS = (
         _R,
     ),
 )
-_HOLD_OUT = ("hold-out", "holdout", "hold_out", "control")
+HOLD_OUT = ("hold-out", "holdout", "hold_out", "control")
+"""Arms, in lower case, that mean: chosen for the campaign, and left alone."""
 
 
 def _campaigns(events: ir.Table) -> dict[str, Any]:
-    made = (~events.arm.lower().isin(_HOLD_OUT)).fill_null(True)
+    made = (~events.arm.lower().isin(HOLD_OUT)).fill_null(True)
     return {
         "campaigns_90d": (made & (events.age <= 90)).cast("int64").sum(),
         "campaigns_365d": (made & (events.age <= 365)).cast("int64").sum(),

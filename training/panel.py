@@ -19,6 +19,7 @@ from features.errors import NotEnoughData
 from features.labels import labels
 from features.plan import fetch_features
 from features.tables import Tables
+from training.treated import treatment_weights
 
 __all__ = ["MAX_ROWS", "STEP_DAYS", "Panel", "build_panel", "cut_offs", "sample"]
 
@@ -37,7 +38,8 @@ class Panel:
     ----------
     frame : pandas.DataFrame
         Sorted by ``as_of, customer_id``: the keys, all features (float64), ``orders_ahead_{h}`` and
-        ``value_ahead_{h}`` for each horizon h. Labels are only valid through `labelled`.
+        ``value_ahead_{h}`` for each horizon h. Labels are only valid through `labelled`. Where campaigns chose
+        whom to contact, ``weight_{h}`` besides: how much a row speaks for customers who are left alone.
     as_of : date
         The day the panel was built for: nothing at or after it is inside.
     horizons_days : tuple of int
@@ -45,7 +47,9 @@ class Panel:
     sampled : float
         Share of customers in the panel, in (0, 1].
     tables : Tables or None
-        Where it comes from, so that `before` can take back orders that arrived late.
+        Where it comes from, so that `before` can take back what arrived late.
+    note_en, note_zh : str
+        What contacts changed, see `training.treated`; empty where they changed nothing.
     """
 
     frame: pd.DataFrame
@@ -53,6 +57,8 @@ class Panel:
     horizons_days: tuple[int, ...]
     sampled: float = 1.0
     tables: Tables | None = field(default=None, repr=False, compare=False)
+    note_en: str = ""
+    note_zh: str = ""
 
     def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
         """Rows whose horizon had passed by the day `by` and by ``as_of``: row's day + horizon_days ≤ both."""
@@ -78,16 +84,26 @@ class Panel:
         """The panel as it could have been built on `day`, one of its cut-offs.
 
         Where orders carry their arrival, the labels are counted anew without those that arrived on `day` or
-        later.
+        later; weights are found anew from the contacts known then.
         """
         frame = self.frame[self.frame["as_of"] <= pd.Timestamp(day)]
         cut = replace(self, frame=frame, as_of=min(day, self.as_of))
-        if self.tables is None or "known_at" not in self.tables.orders.columns or frame.empty:
+        if self.tables is None or frame.empty:
             return cut
-        ahead = _ahead(self.tables, cut.days, self.horizons_days, cut.as_of)
-        known = frame[_KEYS].merge(ahead, on=_KEYS, how="left", validate="one_to_one")
+        return cut._with_known_labels(self.tables)._weighted(self.tables)
+
+    def _with_known_labels(self, tables: Tables) -> Panel:
+        if "known_at" not in tables.orders.columns:
+            return self
+        ahead = _ahead(tables, self.days, self.horizons_days, self.as_of)
+        known = self.frame[_KEYS].merge(ahead, on=_KEYS, how="left", validate="one_to_one")
         names = [name for name in ahead.columns if name not in _KEYS]
-        return replace(cut, frame=frame.assign(**{name: known[name].to_numpy() for name in names}))
+        return replace(self, frame=self.frame.assign(**{name: known[name].to_numpy() for name in names}))
+
+    def _weighted(self, tables: Tables) -> Panel:
+        found = treatment_weights(self.frame, tables, self.horizons_days, self.as_of)
+        frame = self.frame.drop(columns=[f"weight_{h}" for h in self.horizons_days], errors="ignore")
+        return replace(self, frame=frame.join(found.weights), note_en=found.en, note_zh=found.zh)
 
 
 def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[date]:
@@ -119,7 +135,7 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     rows = _frame(fetch_features(chosen, days))
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
-    return Panel(frame, as_of, horizons, share, chosen)
+    return Panel(frame, as_of, horizons, share, chosen)._weighted(chosen)
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

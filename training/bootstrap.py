@@ -21,7 +21,7 @@ from training.meeting import Forecast, Meeting
 from training.metrics import Interval
 from training.ranking import check_pair
 
-__all__ = ["Drawn", "DrawnFigure", "Figure", "compare", "draw"]
+__all__ = ["Drawn", "DrawnFigure", "Figure", "compare", "draw", "headline"]
 
 Floats = npt.NDArray[np.float64]
 DrawnFigure = Callable[[Meeting, Forecast, Floats], Floats | None]
@@ -196,6 +196,22 @@ def compare(
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapters 10 (bias) and 13 (percentiles).
     """
     return draw(meetings, (a, b), (figure,), draws=draws, seed=seed).difference(a, b, figure)
+
+
+def headline(meetings: Sequence[Meeting]) -> list[Figure]:
+    """The figures that matter first: churn, and value at the churn window.
+
+    Where the window is no horizon of every meeting, the longest horizon that is one stands for it; without any there
+    are no value figures.
+    """
+    found = [Figure(name) for name in ("log_loss", "roc_auc", "calibration_error")]
+    everywhere = set.intersection(*(set(m.value) for m in meetings)) if meetings else set()
+    if not everywhere:
+        return found
+    window = meetings[0].window_days
+    horizon = window if window in everywhere else max(everywhere)
+    names = ("mae", "rmse", "normalised_gini", "level_error")
+    return found + [Figure(name, "value", horizon) for name in names]
 
 
 def _weights(meetings: Sequence[Meeting], draws: int, seed: int) -> Iterator[list[Floats]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -33,6 +33,15 @@ class Forecast:
     expected_orders: dict[int, Floats]
     expected_value: dict[int, Floats]
     bounds: dict[int, dict[float, Floats]] = field(default_factory=dict)
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Forecast:
+        """The forecast of some of the customers."""
+        return Forecast(
+            self.churn_probability[keep],
+            {h: v[keep] for h, v in self.expected_orders.items()},
+            {h: v[keep] for h, v in self.expected_value.items()},
+            {h: {q: v[keep] for q, v in found.items()} for h, found in self.bounds.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -72,3 +81,15 @@ class Meeting:
     value_class: npt.NDArray[np.str_]
     forecasts: dict[str, Forecast]
     absent: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Meeting:
+        """The meeting of some of the customers."""
+        return replace(
+            self,
+            customer=self.customer[keep],
+            churned=self.churned[keep],
+            orders={h: v[keep] for h, v in self.orders.items()},
+            value={h: v[keep] for h, v in self.value.items()},
+            value_class=self.value_class[keep],
+            forecasts={name: forecast.only(keep) for name, forecast in self.forecasts.items()},
+        )

@@ -13,10 +13,10 @@ import pytest
 from features.errors import NotEnoughData
 from features.load import tables_from_frames
 from tests.training.small_shops import SETTINGS, day, drawn, features_of, orders, settings, shop
-from training.backtest import back_test, figures, judge, latest_cut_off, meet
+from training.backtest import back_test, judge, latest_cut_off
 from training.build import build_bundle
 from training.fit import anchored
-from training.meeting import OURS
+from training.meet import figures, meet, ours
 from training.metrics import log_loss, value_metrics
 from training.panel import build_panel
 
@@ -88,20 +88,12 @@ def test_a_meeting_holds_forecasts_outcomes_and_classes_of_the_same_customers(de
     assert set(first.orders) == set(first.forecasts["closed_form"].expected_value) == {30, 60}
 
 
-def test_bounds_come_from_the_prediction_columns_that_are_there(demo_panel, monkeypatch):
-    bundle = build_bundle(demo_panel, SETTINGS, evidence="btyd")
-    plain = type(bundle).predict
-
-    def wider(self, features, as_of):
-        found = plain(self, features, as_of)
-        return found.assign(
-            expected_value_30d_p10=0.0, expected_value_30d_p90=found["expected_value_30d"] * 3
-        )
-
-    monkeypatch.setattr(type(bundle), "predict", wider)
-    ours = meet(demo_panel, bundle, demo_panel.days[-3], SETTINGS).forecasts[OURS]
-    assert set(ours.bounds[30]) == {0.1, 0.9}
-    assert np.array_equal(ours.bounds[30][0.9], ours.expected_value[30] * 3)
+def test_bounds_come_from_the_prediction_columns_that_are_there():
+    names = ("churn_probability", "expected_orders_30d", "expected_value_30d", "expected_value_30d_p10")
+    predicted = pd.DataFrame({name: [float(i)] for i, name in enumerate(names)})
+    found = ours(predicted, [30])
+    assert found.bounds == {30: {0.1: np.array([3.0])}}
+    assert ours(predicted.drop(columns=names[3]), [30]).bounds == {}
 
 
 def test_a_bundle_of_a_day_learns_only_from_labels_that_had_ended_by_then():

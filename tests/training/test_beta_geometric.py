@@ -16,7 +16,8 @@ from scipy.stats import beta as beta_law
 from scipy.stats import gamma as gamma_law
 
 from features.errors import InputError, ModelError, NotEnoughData
-from training.models.beta_geometric import BetaGeometric, _Likelihood, orders_while_alive
+from training.models.beta_geometric import BetaGeometric, _Likelihood
+from training.models.beta_mean import orders_while_alive
 from training.models.bg_nbd import BgNbd
 from training.models.btyd import PurchaseModel
 from training.models.mbg_nbd import MbgNbd

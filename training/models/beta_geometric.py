@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, expit, gammaln
 
+from training.models.beta_mean import orders_while_alive
 from training.models.btyd import (
     Floats,
+    PurchaseModel,
     check_horizon,
     check_params,
     check_summary,
@@ -26,17 +28,15 @@ from training.models.btyd import (
     unique_rows,
 )
 
-__all__ = ["BetaGeometric", "orders_while_alive"]
+__all__ = ["BetaGeometric"]
 
 # (r, a, b) to start from; α follows from r and the observed rate. They lie in different valleys:
 # uneven customers who leave early, even customers who seldom leave, and in between.
 STARTS = ((0.3, 0.8, 2.5), (1.0, 0.3, 3.0), (4.0, 0.05, 1.0))
-NODES = 128
-CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class BetaGeometric:
+class BetaGeometric(PurchaseModel):
     """Purchases by a Poisson process with gamma rates, dropout by a beta-geometric choice.
 
     Parameters
@@ -245,78 +245,3 @@ class _Likelihood:
             ]
         )
         return float(np.sum(w * (purchases + survivals))), gradient
-
-
-def orders_while_alive(a: float, b_x: Floats, shape: Floats, ratio: Floats) -> Floats:
-    """Expected purchases within a horizon of customers alive at its start.
-
-    Parameters
-    ----------
-    a : > 0, first parameter of every customer's p ~ Beta(a, b_x)
-    b_x : > 0, second parameter, one per customer
-    shape : > 0, of the rate λ ~ Gamma(shape, A)
-    ratio : ≥ 0, horizon divided by A
-
-    Returns
-    -------
-    float64 array ≥ 0, relative error below 1e-8.
-
-    Notes
-    -----
-    Given λ and p the expected count is (1 − e^(−λph))/p; averaged over λ it is g(p) below, and what is
-    wanted is the mean of g over the beta distribution, with z the ratio and s the shape::
-
-        g(p) = (1 − (1 + pz)^(−s)) / p
-        E[g] = (a+b_x−1)/(a−1) · [1 − (1+z)^(−s) ₂F₁(s, b_x; a+b_x−1; z/(1+z))]
-
-    The second line is the published closed form. It has a pole at a = 1 and at a + b_x = 1, cancels for
-    small z and overflows for large s. The integral has none of these troubles: everything in it is
-    positive. On the scale y = log(p/(1−p)) the integrand is analytic in a strip of constant width, so
-    equally spaced points converge geometrically (Trefethen & Weideman 2014). The grid spans the mass of
-    the beta density; where the density is wider than any change of g, its exponential tails are summed as
-    geometric series.
-
-    References
-    ----------
-    Fader, Hardie & Lee (2005), "Counting your customers" the easy way, equation 10.
-    Trefethen & Weideman (2014), The exponentially convergent trapezoidal rule.
-
-    Examples
-    --------
-    >>> orders_while_alive(1.0, np.array([1.0]), np.array([1.0]), np.array([1.0])).round(6)
-    array([0.693147])
-    """
-    result = np.empty(b_x.size)
-    for start in range(0, b_x.size, CHUNK):
-        rows = slice(start, start + CHUNK)
-        result[rows] = _beta_mean(a, b_x[rows], shape[rows], ratio[rows])
-    return result
-
-
-def _beta_mean(a: float, b_x: Floats, shape: Floats, ratio: Floats) -> Floats:
-    low, high = _grid_ends(a, b_x, shape, ratio)
-    step = (high - low) / (NODES - 1)
-    y = low[:, None] + step[:, None] * np.arange(NODES)
-    log_q = -np.log1p(np.exp(y))
-    log_p = y + log_q
-    log_density = a * log_p + b_x[:, None] * log_q
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    density[:, 0] /= -np.expm1(-a * step)
-    density[:, -1] /= -np.expm1(-b_x * step)
-    count = -np.expm1(-shape[:, None] * np.log1p(np.exp(log_p) * ratio[:, None])) / np.exp(log_p)
-    return (density * count).sum(axis=1) / density.sum(axis=1)
-
-
-def _grid_ends(a: float, b_x: Floats, shape: Floats, ratio: Floats) -> tuple[Floats, Floats]:
-    """Ends of the grid in y: beyond them the density is below e^−32 of its peak, or g is constant.
-
-    The log-density's curvature falls no faster than e^−δ at distance δ from the mode, so it has dropped
-    by u/variance where δ − 1 + e^−δ ≥ u, which δ = u + √(2u) satisfies. On the right b_x·log(1+e^y)
-    gives a closer bound when a is small.
-    """
-    mode, spread = np.log(a / b_x), 32.0 * (1.0 / a + 1.0 / b_x)
-    reach = spread + np.sqrt(2.0 * spread)
-    decay = (37.0 + 3.0 * a) / b_x
-    high = np.minimum(np.minimum(mode + reach, decay + np.log(-np.expm1(-decay))), 25.0)
-    low = np.maximum(mode - reach, -25.0 - np.log1p((shape + 1.0) * ratio))
-    return np.minimum(low, high - np.minimum(reach, 10.0)), high

@@ -29,7 +29,7 @@ from training.models.gamma_gamma import GammaGamma
 from training.panel import Panel, build_panel
 from training.settings import ChurnSettings, TrainingSettings, ValueSettings
 
-__all__ = ["IN_PROCESS", "CouldNotRun", "Known", "Peer", "hold_meeting", "know", "settings_for"]
+__all__ = ["IN_PROCESS", "CouldNotRun", "Known", "Peer", "hold_meeting", "know", "panel_of", "settings_for"]
 
 Floats = npt.NDArray[np.float64]
 _TUNED = {
@@ -104,10 +104,15 @@ def settings_for(window: int, horizons: tuple[int, ...]) -> TrainingSettings:
     )
 
 
-def know(tables: Tables, day: date, settings: TrainingSettings) -> Known:
-    """What the tables say before `day`, and nothing else."""
+def panel_of(tables: Tables, as_of: date, settings: TrainingSettings) -> Panel:
+    """The panel that training would build as of a day."""
     horizons = sorted({settings.churn.window_days, *settings.value.horizons_days})
-    panel = anchored(build_panel(tables, day, horizons))
+    return anchored(build_panel(tables, as_of, horizons))
+
+
+def know(tables: Tables, day: date, settings: TrainingSettings, panel: Panel | None = None) -> Known:
+    """What the tables say before `day`, and nothing else; a later panel with that day saves building one."""
+    panel = panel_of(tables, day, settings) if panel is None else panel.before(day)
     now = fetch_features(tables, [day]).to_pandas().sort_values("customer_id").set_index("customer_id")
     # Who has an order line before the day but no purchase (a lone return) is nobody's customer yet.
     return Known(panel, now[now["purchase_days"] > 0][list(FEATURES)].astype(np.float64), settings)
@@ -148,7 +153,7 @@ def hold_meeting(
         day=known.day,
         window_days=known.window,
         evidence=evidence,
-        customer=np.arange(len(came), dtype=np.int64),
+        customer=pd.util.hash_array(known.now.index.to_numpy(object)).view(np.int64),
         churned=(orders[known.window] == 0).astype(np.float64),
         orders=orders,
         value={h: came[f"value_{h}d"].to_numpy(np.float64) for h in judged},

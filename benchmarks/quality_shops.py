@@ -30,14 +30,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from quality_figures import COMPARED, FIGURES, Comparison, compare, figures, own_customers
+from quality_figures import COMPARED, FIGURES, Judgement, judge_meetings, own_customers
 from quality_peers import IN_PROCESS, hold_meeting, know, settings_for
 
 from features.load import tables_from_frames
 from retain.shop import ShopSettings, simulate
-from training.meeting import OURS, Meeting
+from training.meeting import Meeting
 
-__all__ = ["SHOPS", "Case", "Judged", "judge", "report"]
+__all__ = ["SHOPS", "Case", "Judged", "judge", "report", "summary"]
 
 PEERS = ("recency rule", "carry forward", "BG/NBD, ours", "Pareto/NBD, ours", "LightGBM default")
 
@@ -129,10 +129,8 @@ class Judged:
         Rung of our bundle by seed.
     seconds : float
         All models together.
-    models : dict
-        Model to figures, averaged over seeds.
-    intervals : dict
-        Peer to comparisons.
+    found : Judgement
+        Figures averaged over the seeds.
     absent : dict
         Peer to why it could not run.
     """
@@ -142,26 +140,19 @@ class Judged:
     customers: int
     evidence: list[str]
     seconds: float
-    models: dict[str, dict[str, float]]
-    intervals: dict[str, list[Comparison]]
+    found: Judgement
     absent: dict[str, str]
-
-    def lost(self, peer: str) -> list[str]:
-        """Figures in which the peer is better beyond the noise."""
-        return [c.figure for c in self.intervals.get(peer, []) if c.verdict == "worse"]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        values = {k: v for k, v in vars(self).items() if k != "intervals"}
-        return values | {
-            "intervals": {p: [c.to_json() for c in found] for p, found in self.intervals.items()}
-        }
+        own = {name: value for name, value in vars(self).items() if name != "found"}
+        return own | self.found.to_json()
 
 
 def shop_of(case: Case, seed: int) -> tuple[ShopSettings, date]:
     """Settings of the shop of a seed, and its cut-off day."""
     given = {"customers": 2_000, "campaign_effect": 0.0} | case.shop
-    start = date(2015, 1, 1) + timedelta(days=seed * 73 % 365)
+    start = date(2015, 1, 1) + timedelta(days=seed * 61 % 365)
     settings = ShopSettings(start=start, days=case.days + case.horizon, seed=seed, **given)
     return settings, start + timedelta(days=case.days)
 
@@ -187,7 +178,6 @@ def judge(name: str, seeds: Sequence[int], *, draws: int = 400) -> Judged:
     began = time.perf_counter()
     found = [meet_shop(name, seed) for seed in seeds]
     meetings = own_customers([m for m, _ in found])
-    horizon = SHOPS[name].horizon
     absent = {peer: why for _, lacking in found for peer, why in lacking.items()}
     # A peer that refuses one seed is not averaged over the others: it would be compared on easier shops.
     present = [p for p in PEERS if p not in absent]
@@ -196,8 +186,7 @@ def judge(name: str, seeds: Sequence[int], *, draws: int = 400) -> Judged:
         seeds=list(seeds),
         customers=sum(len(m.customer) for m in meetings),
         evidence=[m.evidence for m in meetings],
-        models={model: figures(meetings, model, horizon) for model in (OURS, *present)},
-        intervals={p: compare(meetings, p, horizon, seed=1, draws=draws) for p in present},
+        found=judge_meetings(meetings, present, SHOPS[name].horizon, draws=draws),
         absent=absent,
         seconds=time.perf_counter() - began,
     )
@@ -210,12 +199,21 @@ def report(found: Judged) -> str:
         f"seeds {' '.join(map(str, found.seeds))}, evidence {' '.join(found.evidence)}, {found.seconds:.0f} s"
     )
     lines = [head, f"  {'':<18}" + "".join(f"{name:>10}" for name in FIGURES)]
-    for model, values in found.models.items():
-        lost = found.lost(model)
+    for model, values in found.found.models.items():
+        lost = found.found.lost(model)
         cells = (f"{values[n]:.4g}" + ("*" if n in lost else " ") for n in FIGURES)
         lines.append(f"  {model:<18}" + "".join(f"{c:>10}" for c in cells))
     lines += [f"  {peer:<18} could not run: {why}" for peer, why in found.absent.items()]
     return "\n".join(lines)
+
+
+def summary(found: Sequence[Judged]) -> str:
+    """How often a peer is better beyond the noise, and where."""
+    pairs = [(j, peer) for j in found for peer in j.found.intervals]
+    lost = {f"{j.name}, {peer}": j.found.lost(peer) for j, peer in pairs if j.found.lost(peer)}
+    count, cells = sum(map(len, lost.values())), len(pairs) * len(COMPARED)
+    head = f"a peer is better beyond the noise in {count} of {cells} comparisons ({cells / 40:.0f} by chance)"
+    return "\n".join([head, *(f"  {where}: {', '.join(names)}" for where, names in lost.items())])
 
 
 def asked(arguments: Sequence[str]) -> argparse.Namespace:
@@ -240,13 +238,7 @@ def main(arguments: Sequence[str]) -> int:
         for job in jobs:
             found.append(job.result())
             print(report(found[-1]), flush=True)
-    cells = sum(len(j.intervals) * len(COMPARED) for j in found)
-    lost = [f"{j.name}/{p}: {', '.join(j.lost(p))}" for j in found for p in j.intervals if j.lost(p)]
-    print(
-        f"\na peer is better beyond the noise in {sum(len(j.lost(p)) for j in found for p in j.intervals)}",
-        end="",
-    )
-    print(f" of {cells} comparisons ({cells / 40:.0f} would be by chance)", *lost, sep="\n  ")
+    print("\n" + summary(found))
     if options.json:
         options.json.write_text(json.dumps([j.to_json() for j in found], indent=1), encoding="utf-8")
     return 0

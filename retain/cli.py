@@ -22,6 +22,7 @@ from retain.commands.check import check
 from retain.commands.config import config
 from retain.commands.demo import demo
 from retain.commands.doctor import doctor
+from retain.commands.explain import explain
 from retain.commands.features import features
 from retain.commands.init import init
 from retain.commands.score import score
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "backtest": backtest,
     "score": score,
+    "explain": explain,
     "serve": serve,
     "demo": demo,
     "config": config,

@@ -1,7 +1,8 @@
 """Reasons: why a customer's churn score is what it is, in a few plain sentences.
 
 The model's contributions per feature are added up to groups that people recognise; the groups that move the
-score most are named with the quantities behind them.
+score most are named with the quantities behind them. What is named, everything else and the starting point add
+up to the score, also as printed.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from features.errors import ConfigError, ModelError
 from serving.phrases import Lang, Quantities, check_lang, fill
 from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, group_of
 from strategies.columns import Numbers
+from training.models.head import sigmoid
 
-__all__ = ["group_contributions", "reasons", "rule_reasons"]
+__all__ = ["group_contributions", "log_odds", "phrases_of", "probability", "reasons", "share"]
 
 _FEWEST_REASONS: Final = 3
 _SEPARATOR: Final[dict[str, str]] = {"en": "; ", "zh": "；"}
-# Below this a contribution would be shown as 0.00.
-_VISIBLE: Final = 0.005
 _DIRECTION: Final[dict[str, tuple[str, str, str]]] = {
     "en": (" (raises the risk, {:+.2f})", " (lowers the risk, {:+.2f})", " (hardly changes the risk)"),
     "zh": ("（风险升高，{:+.2f}）", "（风险降低，{:+.2f}）", "（几乎不影响风险）"),
 }
-_SIGN: Final[dict[str, tuple[str, str, str]]] = {
-    "en": (" (a sign of higher risk)", " (a sign of lower risk)", ""),
-    "zh": ("（风险偏高的信号）", "（风险偏低的信号）", ""),
+_SUM: Final[dict[str, str]] = {
+    "en": "everything else {:+.2f}, starting point {:+.2f}: together {:+.2f}, a risk of {}",
+    "zh": "其余因素{:+.2f}，起点{:+.2f}：合计{:+.2f}，即风险{}",
 }
-_RULE_GROUPS: Final = ("recency", "frequency", "trend")
+# A season that changes the number who order by less is named without a figure.
+_LEAST_SHIFT: Final = 0.005
 
 
 def group_contributions(contributions: pd.DataFrame) -> pd.DataFrame:
@@ -83,8 +84,25 @@ def _check_finite(values: Numbers, names: list[str]) -> None:
         )
 
 
+def log_odds(groups: pd.DataFrame) -> Numbers:
+    """The score that the groups and ``base`` add up to, in log-odds of churn."""
+    return groups[[*GROUP_CODES, "base"]].to_numpy(np.float64).sum(axis=1)
+
+
+def probability(groups: pd.DataFrame) -> Numbers:
+    """The churn probability that the groups and ``base`` add up to.
+
+    Examples
+    --------
+    >>> one = group_contributions(pd.DataFrame({"gap_sd": [0.5], "base": [-0.5]}))
+    >>> probability(one).tolist()
+    [0.5]
+    """
+    return sigmoid(log_odds(groups))
+
+
 def reasons(
-    features: pd.DataFrame, contributions: pd.DataFrame, *, lang: Lang, top: int = 3, currency: str = ""
+    features: pd.DataFrame, groups: pd.DataFrame, *, lang: Lang, top: int = 3, currency: str = ""
 ) -> pd.Series:
     """The reasons behind each customer's churn score, the weightiest first.
 
@@ -92,8 +110,8 @@ def reasons(
     ----------
     features : DataFrame
         One row per customer; quantities that are missing are not quoted.
-    contributions : DataFrame
-        Log-odds of churn per feature, and ``base``; the same index.
+    groups : DataFrame
+        Log-odds of churn per group, and ``base``, of `group_contributions`; the same index.
     lang : {"en", "zh"}
         Language.
     top : int
@@ -105,7 +123,8 @@ def reasons(
     -------
     Series of str
         Reasons joined by ``"; "`` or ``"；"``, each with its direction and its contribution in log-odds (of
-        the whole group); index as given.
+        the whole group); then everything else, the starting point, and the score they add up to. Index as
+        given.
 
     Raises
     ------
@@ -114,92 +133,96 @@ def reasons(
     ModelError
         When the contributions do not fit the features.
 
+    Notes
+    -----
+    The starting point is the score of a customer of whom nothing is told. Everything else is printed as what
+    the rounded figures lack to the rounded score, so that a reader who adds them up finds the score.
+
     Examples
     --------
     >>> people = pd.DataFrame({"days_since_last": [41], "gap_mean": [16.0], "purchase_days": [9]})
     >>> parts = pd.DataFrame({"overdue_ratio": [0.9], "orders_365d": [-0.3], "base": [-1.0]})
-    >>> for reason in reasons(people, parts, lang="en")[0].split("; "):
+    >>> for reason in reasons(people, group_contributions(parts), lang="en")[0].split("; "):
     ...     print(reason)
     no order for 41 days, usual gap 16 days (raises the risk, +0.90)
     9 purchase days in all (lowers the risk, -0.30)
     trend of spend and orders (hardly changes the risk)
+    everything else +0.00, starting point -1.00: together -0.40, a risk of 40%
     """
     check_lang(lang)
     if not _FEWEST_REASONS <= top <= len(GROUPS):
         raise ConfigError(f"reasons: top is {top}; expected {_FEWEST_REASONS} to {len(GROUPS)}.")
-    if not features.index.equals(contributions.index):
+    if not features.index.equals(groups.index):
         raise ModelError(
-            f"reasons: {len(features)} rows of features but {len(contributions)} of contributions, or in "
+            f"reasons: {len(features)} rows of features but {len(groups)} of contributions, or in "
             "another order; both need the same index."
         )
-    weight = group_contributions(contributions)[list(GROUP_CODES)].to_numpy()
+    weight = groups[list(GROUP_CODES)].to_numpy(np.float64)
     order = np.argsort(-np.abs(weight), axis=1, kind="stable")[:, :top]
-    quantities = Quantities(features, DERIVED)
-    texts = np.empty(order.shape, dtype=object)
+    quantities = _quantities(features, groups)
+    texts = np.empty((len(order), top + 1), dtype=object)
     for number, group in enumerate(GROUPS):
         rows, place = np.nonzero(order == number)
         said = fill(group.phrases, quantities, rows, lang=lang, currency=currency)
         texts[rows, place] = said + _suffixes(weight[rows, number], _DIRECTION[lang])
+    texts[:, top] = _sums(np.take_along_axis(weight, order, axis=1), groups, lang)
     return _joined(texts, features.index, lang)
 
 
-def rule_reasons(features: pd.DataFrame, *, lang: Lang, currency: str = "") -> pd.Series:
-    """Reasons for a customer scored by closed-form models alone, chosen by rule.
-
-    Parameters
-    ----------
-    features : DataFrame
-        One row per customer; quantities that are missing are not quoted.
-    lang : {"en", "zh"}
-        Language.
-    currency : str
-        Code of the currency, or nothing.
-
-    Returns
-    -------
-    Series of str
-        Three reasons: time since the last order, frequency, trend of spend; index as given.
-
-    Raises
-    ------
-    ConfigError
-        When the language is not supported.
-
-    Notes
-    -----
-    Such a score has no contributions per feature. What is told is whether a quantity is a sign of higher
-    risk: longer silent than the usual gap, bought on one day only, spent less in the last 90 days than in
-    the 90 before. Without a usual gap, or with equal spend, no sign is claimed.
+def phrases_of(
+    features: pd.DataFrame, groups: pd.DataFrame, *, lang: Lang, currency: str = ""
+) -> pd.DataFrame:
+    """What each group has to say of each customer, without its weight: a column of texts per group.
 
     Examples
     --------
-    >>> people = pd.DataFrame({"days_since_last": [41], "gap_mean": [16.0], "overdue_ratio": [2.6]})
-    >>> people["frequency"] = 3
-    >>> print(rule_reasons(people, lang="zh")[0])
-    已41天未下单，通常间隔16天（风险偏高的信号）；下单频率（风险偏低的信号）；消费与订单的趋势
+    >>> people = pd.DataFrame({"days_since_last": [1]})
+    >>> groups = group_contributions(pd.DataFrame({"base": [0.0]}))
+    >>> phrases_of(people, groups, lang="en").loc[0, "recency"]
+    'no order for 1 day'
     """
     check_lang(lang)
-    quantities = Quantities(features, DERIVED)
-    frequency = quantities["frequency"]
-    signs = {
-        "recency": quantities["overdue_ratio"] - 1.0,
-        "frequency": np.where(np.isnan(frequency), np.nan, np.where(frequency > 0, -1.0, 1.0)),
-        "trend": -quantities["spend_change_90d"],
+    quantities, rows = _quantities(features, groups), np.arange(len(features))
+    said = {g.code: fill(g.phrases, quantities, rows, lang=lang, currency=currency) for g in GROUPS}
+    return pd.DataFrame(said, index=features.index)
+
+
+def _quantities(features: pd.DataFrame, groups: pd.DataFrame) -> Quantities:
+    """The features, and what is worked out for the texts alone."""
+    score, season = log_odds(groups), groups["season"].to_numpy(np.float64)
+    # How many more order than would by their rhythm alone, as a share.
+    shift = sigmoid(-score) / sigmoid(season - score) - 1.0
+    plain = Quantities(features)
+    longest, usual = plain["gap_max"], plain["gap_mean"]
+    extra = {
+        "season_fewer": np.where(shift <= -_LEAST_SHIFT, -shift, np.nan),
+        "season_more": np.where(shift >= _LEAST_SHIFT, shift, np.nan),
+        # With a single gap so far, the longest is the usual one, of which recency speaks.
+        "gap_longest": np.where(longest > usual, longest, np.nan),
     }
-    rows = np.arange(len(features))
-    said = []
-    for group in (g for g in GROUPS if g.code in _RULE_GROUPS):
-        text = fill(group.phrases, quantities, rows, lang=lang, currency=currency)
-        said.append(text + _suffixes(np.sign(signs[group.code]), _SIGN[lang]))
-    return _joined(np.stack(said, axis=1), features.index, lang)
+    return Quantities(features, DERIVED, extra)
+
+
+def _sums(named: Numbers, groups: pd.DataFrame, lang: Lang) -> NDArray[np.object_]:
+    """The line that adds up: everything else, starting point, score, probability."""
+    score, base = np.round(log_odds(groups), 2) + 0.0, np.round(groups["base"].to_numpy(np.float64), 2) + 0.0
+    # Adding zero turns -0.0 into 0.0.
+    rest = np.round(score - base - np.round(named, 2).sum(axis=1), 2) + 0.0
+    lines = zip(rest.tolist(), base.tolist(), score.tolist(), probability(groups).tolist(), strict=True)
+    return np.array([_SUM[lang].format(*three, share(p)) for *three, p in lines], dtype=object)
+
+
+def share(p: float) -> str:
+    """A probability as people say it; never 0 % or 100 %, which no forecast is."""
+    return "<1%" if p < 0.005 else ">99%" if p >= 0.995 else f"{p:.0%}"
 
 
 def _suffixes(weight: Numbers, wording: tuple[str, str, str]) -> NDArray[np.object_]:
     """What to say after a reason: it raises the risk, lowers it, or neither."""
     raises, lowers, neither = wording
     found = [
-        raises.format(w) if w >= _VISIBLE else lowers.format(w) if w <= -_VISIBLE else neither
-        for w in weight.tolist()
+        raises.format(w) if w > 0 else lowers.format(w) if w < 0 else neither
+        for w in np.round(weight, 2).tolist()
     ]
     return np.array(found, dtype=object)
 

@@ -27,6 +27,8 @@ _SIGNIFICANT: Final = 2
 # One, several, and Chinese with its measure word.
 _COUNTED: Final[dict[str, tuple[str, str, str]]] = {
     "days": ("day", "days", "天"),
+    "more_days": ("more day", "more days", "天"),
+    "new_orders": ("new order", "new orders", "笔新订单"),
     "orders": ("order", "orders", "笔订单"),
     "purchase_days": ("purchase day", "purchase days", "个购买日"),
     "products": ("product", "products", "种商品"),
@@ -142,12 +144,19 @@ class Quantities:
         One row per customer.
     derived : mapping
         Name of a quantity to the two columns of money whose difference it is.
+    extra : mapping
+        Further quantities by name, one value per row, NaN where there is none.
     """
 
-    def __init__(self, features: pd.DataFrame, derived: Mapping[str, tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        features: pd.DataFrame,
+        derived: Mapping[str, tuple[str, str]] | None = None,
+        extra: Mapping[str, Numbers] | None = None,
+    ) -> None:
         self._features = features
         self._derived = derived or {}
-        self._read: dict[str, Numbers] = {}
+        self._read: dict[str, Numbers] = dict(extra or {})
 
     def __getitem__(self, name: str) -> Numbers:
         if name not in self._read:

@@ -1,4 +1,7 @@
-"""What stands behind a score, in words: features in named groups, each with phrases that quote quantities."""
+"""What stands behind a score, in words: features in named groups, each with phrases that quote quantities.
+
+No quantity is quoted by two groups, so that no reason repeats another.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,15 @@ from typing import Final
 
 from serving.phrases import Phrase
 
-__all__ = ["DERIVED", "GROUPS", "GROUP_CODES", "ReasonGroup", "group_of"]
+__all__ = ["DERIVED", "GROUPS", "GROUP_CODES", "QUOTED", "WORKED_OUT", "ReasonGroup", "group_of"]
 
+# Quantities that are worked out for the texts alone, and the columns they are read from: how many fewer or more
+# order than their rhythm says (from the score itself), and a longest gap that is longer than the usual one.
+WORKED_OUT: Final[dict[str, tuple[str, ...]]] = {
+    "season_fewer": (),
+    "season_more": (),
+    "gap_longest": ("gap_max", "gap_mean"),
+}
 # A quantity people understand better than the change that the model sees.
 DERIVED: Final = {"spend_before_90d": ("spend_90d", "spend_change_90d")}
 
@@ -46,7 +56,7 @@ _RECENCY = ReasonGroup(
     "recency",
     "time since the last order",
     "距上次下单时间",
-    ("days_since_last", "overdue_*"),
+    ("days_since_last", "overdue_*", "anchor_silence"),
     (
         Phrase(
             "no order for {days_since_last:days}, usual gap {gap_mean:days}",
@@ -68,12 +78,14 @@ _FREQUENCY = ReasonGroup(
         "orders_ewma_*",
         "months_active*",
         "one_time_buyer",
+        "anchor_frequency",
     ),
     (
         Phrase(
             "{orders_365d:orders} in the last 365 days, {orders_total:number} in all",
             "近365天{orders_365d:orders}，累计{orders_total:number}笔",
         ),
+        Phrase("{orders_total:orders} in all", "累计{orders_total:orders}"),
         Phrase("{purchase_days:purchase_days} in all", "累计{purchase_days:purchase_days}"),
         Phrase("how often orders come", "下单频率"),
     ),
@@ -113,10 +125,7 @@ _TREND = ReasonGroup(
             "spent {spend_90d:money} in the last 90 days, {spend_before_90d:money} in the 90 days before",
             "近90天消费{spend_90d:money}，之前90天{spend_before_90d:money}",
         ),
-        Phrase(
-            "spent {spend_90d:money} in the last 90 days, {spend_365d:money} in the last 365 days",
-            "近90天消费{spend_90d:money}，近365天{spend_365d:money}",
-        ),
+        Phrase("spent {spend_90d:money} in the last 90 days", "近90天消费{spend_90d:money}"),
         Phrase("trend of spend and orders", "消费与订单的趋势"),
     ),
 )
@@ -124,11 +133,11 @@ _RHYTHM = ReasonGroup(
     "rhythm",
     "rhythm of purchases",
     "购买节奏",
-    ("gap_*", "irregularity", "weekend_share"),
+    ("gap_*", "irregularity", "weekend_share", "anchor_gap"),
     (
         Phrase(
-            "gaps of {gap_mean:days} on average, the longest {gap_max:days}",
-            "购买间隔平均{gap_mean:days}，最长{gap_max:days}",
+            "longest gap between purchases {gap_longest:days}, the last one {gap_last:days}",
+            "购买间隔最长{gap_longest:days}，最近一次{gap_last:days}",
         ),
         Phrase("rhythm of the purchases", "购买节奏"),
     ),
@@ -228,15 +237,32 @@ _CONTRACT = ReasonGroup(
 )
 _SEASON = ReasonGroup(
     "season",
-    "season",
-    "季节",
-    ("season_*", "spend_year_ago_*"),
+    "the season",
+    "季节行情",
+    ("season",),
     (
         Phrase(
-            "time of the year, spent {spend_year_ago_90d:money} in these 90 days a year ago",
-            "季节，去年同期90天消费{spend_year_ago_90d:money}",
+            "the season: as a year ago, {season_fewer:percent} fewer such customers order than their rhythm says",
+            "季节行情：与去年同期一样，此类客户中下单的人比其节奏应有的少{season_fewer:percent}",
         ),
-        Phrase("time of the year", "季节"),
+        Phrase(
+            "the season: as a year ago, {season_more:percent} more such customers order than their rhythm says",
+            "季节行情：与去年同期一样，此类客户中下单的人比其节奏应有的多{season_more:percent}",
+        ),
+        Phrase("the season, by what it was a year ago", "季节行情（参照去年同期）"),
+    ),
+)
+_CALENDAR = ReasonGroup(
+    "calendar",
+    "time of the year",
+    "时节",
+    ("season_*", "spend_year_ago_*", "holiday*"),
+    (
+        Phrase(
+            "time of the year: spent {spend_year_ago_90d:money} in these 90 days a year ago",
+            "时节：去年同期90天消费{spend_year_ago_90d:money}",
+        ),
+        Phrase("time of the year", "时节"),
     ),
 )
 _TENURE = ReasonGroup(
@@ -255,26 +281,31 @@ _TENURE = ReasonGroup(
 )
 _EXPECTED = ReasonGroup(
     "expected",
-    "expected rate of orders",
-    "预期下单率",
-    ("anchor", "btyd_*"),
-    (
-        Phrase(
-            "expected rate of orders: {purchase_days:purchase_days} in {T:days}, "
-            "the last {days_since_last:days} ago",
-            "预期下单率：{T:days}内{purchase_days:purchase_days}，最近一次在{days_since_last:days}前",
-        ),
-        Phrase("expected rate of orders", "预期下单率"),
-    ),
+    "orders expected from the whole history",
+    "由全部购买历史推算的下单",
+    ("btyd_*",),
+    (Phrase("orders expected from the whole history", "由全部购买历史推算的下单"),),
 )
 _OTHER = ReasonGroup("other", "other traits", "其他特征", (), (Phrase("other traits", "其他特征"),))
 
 # Groups of equal weight are named in this order.
 GROUPS: Final = (
-    _RECENCY, _FREQUENCY, _TREND, _SPEND, _EXPECTED, _RHYTHM, _SATISFACTION, _TENURE, _BREADTH, _SEASON,
+    _RECENCY, _FREQUENCY, _TREND, _SPEND, _EXPECTED, _RHYTHM, _SATISFACTION, _TENURE, _BREADTH, _SEASON, _CALENDAR,
     _RETURNS, _DISCOUNT, _CONTACTS, _CONTRACT, _LOYALTY, _OTHER,
 )  # fmt: skip
 GROUP_CODES: Final = tuple(group.code for group in GROUPS)
+# Every quantity that some phrase quotes, as a column of the customer table.
+QUOTED: Final = tuple(
+    sorted(
+        {
+            column
+            for group in GROUPS
+            for phrase in group.phrases
+            for name in phrase.needs
+            for column in WORKED_OUT.get(name, DERIVED.get(name, (name,)))
+        }
+    )
+)
 
 
 @cache

@@ -18,7 +18,9 @@ from features.errors import NotEnoughData
 from features.pipeline import FEATURES
 from features.plan import fetch_features
 from features.tables import Tables
-from serving.explain import reasons, rule_reasons
+from serving.explain import group_contributions, reasons
+from serving.explained import Explained, Scored
+from serving.reason_texts import QUOTED
 from strategies.rfm_scores import RfmEdges, scores
 from strategies.settings import StrategySettings
 from strategies.status import risk, status
@@ -62,7 +64,11 @@ class Scorer:
         self._cuts = ValueCuts.from_dict(bundle.reference["value_cuts"])
 
     def score(self, tables: Tables, as_of: date) -> pd.DataFrame:
-        """One row per customer with an order before `as_of`, highest value at stake first.
+        """One row per customer with an order before `as_of`, highest value at stake first; see `explained`."""
+        return self.explained(tables, as_of).rows
+
+    def explained(self, tables: Tables, as_of: date, *, earlier: Bundle | None = None) -> Scored:
+        """The list of a day, and what stands behind every score of it.
 
         Parameters
         ----------
@@ -70,11 +76,14 @@ class Scorer:
             Loaded tables.
         as_of : date
             Everything before this day is past.
+        earlier : Bundle, optional
+            The model of the run before, when it is another one: it is asked about the same customers.
 
         Returns
         -------
-        pandas.DataFrame
-            The list; see the guide for retention teams for its columns.
+        Scored
+            The list (see the guide for retention teams for its columns), the explanations, and those of the
+            earlier model.
 
         Raises
         ------
@@ -87,13 +96,30 @@ class Scorer:
                 f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "
                 "--as-of, or check the time column with `retain check`"
             )
-        parts = [self.rows(rows.iloc[i : i + _CHUNK], as_of) for i in range(0, len(rows), _CHUNK)]
-        found = pd.concat(parts, ignore_index=True)
-        return found.sort_values(
-            ["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True
+        parts, groups, replayed = [], [], []
+        for i in range(0, len(rows), _CHUNK):
+            chunk = rows.iloc[i : i + _CHUNK]
+            groups.append(self.groups(chunk, as_of))
+            parts.append(self.rows(chunk, as_of, groups=groups[-1]))
+            if earlier is not None:
+                replayed.append(_groups(earlier, chunk, as_of))
+        ids = pd.Index(rows["customer_id"].astype(object), name="customer_id")
+        quoted = rows[list(QUOTED)].astype(np.float64).set_axis(ids)
+        return Scored(
+            pd.concat(parts, ignore_index=True).sort_values(
+                ["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True
+            ),
+            Explained(pd.concat(groups).set_axis(ids), quoted),
+            pd.concat(replayed).set_axis(ids) if replayed else None,
         )
 
-    def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
+    def groups(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Contributions to the churn log-odds by group, for customers as `rows` takes them."""
+        return _groups(self.bundle, known, as_of)
+
+    def rows(
+        self, known: pd.DataFrame, as_of: date, *, explain: bool = True, groups: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """The list's rows for customers whose features are ready, in the order given.
 
         Parameters
@@ -104,6 +130,8 @@ class Scorer:
             The day the features describe.
         explain : bool
             Give the reasons; the trees' contributions take about 2 ms a row.
+        groups : pandas.DataFrame, optional
+            Their `groups`, when they are known already.
 
         Returns
         -------
@@ -128,7 +156,8 @@ class Scorer:
         found |= self._worth(features, predicted)
         found["rfm_score"] = scores(features, self._edges)["rfm_score"]
         found |= self._decided(found)
-        found |= self._explained(features, as_of) if explain else {}
+        if explain:
+            found |= self._reasons(features, self.groups(known, as_of) if groups is None else groups)
         return pd.DataFrame(found, index=known.index)
 
     def _worth(self, features: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, pd.Series]:
@@ -147,13 +176,13 @@ class Scorer:
         chosen = assign(pd.DataFrame(labels), self.table).drop(columns="strategy_reason")
         return {"risk": labels["risk"], **_columns(chosen)}
 
-    def _explained(self, features: pd.DataFrame, as_of: date) -> dict[str, pd.Series]:
-        if self.bundle.churn.trees is None:
-            tell = partial(rule_reasons, features, currency=self.currency)
-        else:
-            parts = self.bundle.contributions(features, as_of)
-            tell = partial(reasons, features, parts, currency=self.currency)
+    def _reasons(self, features: pd.DataFrame, groups: pd.DataFrame) -> dict[str, pd.Series]:
+        tell = partial(reasons, features, groups, currency=self.currency)
         return {"reasons": tell(lang="en"), "reasons_zh": tell(lang="zh")}
+
+
+def _groups(bundle: Bundle, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    return group_contributions(bundle.contributions(known[list(FEATURES)].astype(np.float64), as_of))
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, pd.Series]:

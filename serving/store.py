@@ -2,38 +2,40 @@
 
 One SQL database through SQLAlchemy: a SQLite file by default, PostgreSQL by address. A run is saved in one
 transaction, so that a reader or a crash sees the earlier run whole or the new one whole. Scores of earlier
-runs are dropped, their records stay. A row is kept as JSON text: Python writes floats in the shortest form
-that reads back to the same bits, so the answer to a look-up equals the list.
+runs are dropped, their records stay; what explains the scores is also kept of the last run for an earlier day, so
+that the next list can tell why scores moved. A row is kept as JSON text: Python writes floats in the shortest
+form that reads back to the same bits, so the answer to a look-up equals the list.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from features.errors import ConfigError, InputError, LockedError, PublishError, RetainError
+from features.errors import ConfigError, InputError
+from serving.database import explained_error, open_engine, transaction_options
+from serving.explained import Explained
 
 __all__ = ["RunInfo", "Store"]
 
-SCHEMA_VERSION = 1
+# 2 added the table of explanations; a database of version 1 is given it when it is opened.
+SCHEMA_VERSION = 2
+_MENDABLE = 1
 BATCH = 5_000
 IDS_PER_QUERY = 500
-WAIT_SECONDS = 30
-_RETRY_SECONDS = 0.01
 
+_Row = TypeVar("_Row")
 _metadata = sa.MetaData()
 _schema = sa.Table("retain_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 _runs = sa.Table(
@@ -51,6 +53,13 @@ _runs = sa.Table(
 )
 _scores = sa.Table(
     "scores",
+    _metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("row", sa.Text, nullable=False),
+)
+_explanations = sa.Table(
+    "explanations",
     _metadata,
     sa.Column("run_id", sa.Text, primary_key=True),
     sa.Column("customer_id", sa.Text, primary_key=True),
@@ -113,8 +122,8 @@ class Store:
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = _engine(sa.make_url(url))
-            self._options = _options(self._engine)
+            self._engine = open_engine(sa.make_url(url))
+            self._options = transaction_options(self._engine)
         except (SQLAlchemyError, ImportError) as error:
             raise ConfigError(
                 f"state database: the address cannot be used ({type(error).__name__}). "
@@ -128,8 +137,8 @@ class Store:
                 f"Use the Retain it was made with, or give a new database and score again."
             )
 
-    def save_run(self, run: RunInfo, frame: pd.DataFrame) -> None:
-        """Make a run the latest: its record and all its scores, or nothing.
+    def save_run(self, run: RunInfo, frame: pd.DataFrame, explained: Explained | None = None) -> None:
+        """Make a run the latest: its record, all its scores and what explains them, or nothing.
 
         Parameters
         ----------
@@ -137,6 +146,8 @@ class Store:
             ``rows`` must be the number of rows of `frame`.
         frame : pandas.DataFrame
             One row per customer, with a text column ``customer_id``.
+        explained : Explained, optional
+            What stands behind the scores.
 
         Raises
         ------
@@ -156,6 +167,7 @@ class Store:
             for start in range(0, len(frame), BATCH):
                 rows = _rows(frame.iloc[start : start + BATCH])
                 connection.execute(sa.insert(_scores), [{"run_id": run.run_id, **row} for row in rows])
+            self._save_explained(connection, run, explained)
 
     def latest_run(self) -> RunInfo | None:
         """The run saved last, or None when there is none."""
@@ -188,20 +200,61 @@ class Store:
                 found |= {customer: json.loads(row) for customer, row in connection.execute(query)}
         return {customer: found[customer] for customer in wanted if customer in found}
 
+    def run_before(self, as_of: date) -> RunInfo | None:
+        """The run of the latest day before `as_of` whose explanations are kept, or None."""
+        with self._transaction() as connection:
+            return _run_before(connection, as_of)
+
+    def explained(self, run_id: str, customer_ids: Sequence[str] | None = None) -> Explained:
+        """What stands behind the scores of a run.
+
+        Parameters
+        ----------
+        run_id : str
+            A run whose explanations are kept: the latest, and the one before it.
+        customer_ids : sequence of str, optional
+            Whom to read; all customers without it.
+
+        Returns
+        -------
+        Explained
+            Customers the run does not know are absent.
+        """
+        query = sa.select(_explanations.c.customer_id, _explanations.c.row)
+        query = query.where(_explanations.c.run_id == run_id)
+        if customer_ids is not None:
+            query = query.where(_explanations.c.customer_id.in_(list(customer_ids)))
+        with self._transaction() as connection:
+            found = connection.execute(query, execution_options={"yield_per": BATCH})
+            return Explained.read((customer, row) for customer, row in found)
+
+    def _save_explained(self, connection: sa.Connection, run: RunInfo, explained: Explained | None) -> None:
+        before = _run_before(connection, run.as_of)
+        kept = [] if before is None else [before.run_id]
+        connection.execute(sa.delete(_explanations).where(_explanations.c.run_id.not_in(kept)))
+        if explained is not None:
+            names = ("run_id", "customer_id", "row")
+            for rows in _batched(explained.rows(), BATCH):
+                values = [dict(zip(names, (run.run_id, *row), strict=True)) for row in rows]
+                connection.execute(sa.insert(_explanations), values)
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
 
     def _layout(self) -> int | None:
-        """The version of the tables, which are made when there are none; readers need no lock for it."""
+        """The version of the tables, made or mended when needed; readers need no lock for it."""
         with self._transaction() as connection:
             ready = sa.inspect(connection).has_table(_schema.name)
-        if not ready:
-            with self._transaction(writing=True) as connection:
-                _metadata.create_all(connection)
-                if connection.scalar(sa.select(_schema.c.version)) is None:
-                    connection.execute(sa.insert(_schema), {"version": SCHEMA_VERSION})
-        with self._transaction() as connection:
+            found = connection.scalar(sa.select(sa.func.max(_schema.c.version))) if ready else None
+        if found not in (None, _MENDABLE):
+            return found
+        with self._transaction(writing=True) as connection:
+            _metadata.create_all(connection)
+            if connection.scalar(sa.select(_schema.c.version)) is None:
+                connection.execute(sa.insert(_schema), {"version": SCHEMA_VERSION})
+            mended = sa.update(_schema).where(_schema.c.version == _MENDABLE)
+            connection.execute(mended.values(version=SCHEMA_VERSION))
             return connection.scalar(sa.select(sa.func.max(_schema.c.version)))
 
     @contextmanager
@@ -213,82 +266,7 @@ class Store:
                 with connection.begin():
                     yield connection
         except (DBAPIError, sqlite3.Error) as error:
-            raise _explained(error, writing) from None  # the engine's message may quote a customer's row
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(
-            url, isolation_level="REPEATABLE READ", pool_pre_ping=True, hide_parameters=True
-        )
-    if url.database and url.database != ":memory:":
-        _private_file(Path(url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _options(engine: sa.Engine) -> dict[bool, dict[str, Any]]:
-    """How a transaction begins, by whether it writes."""
-    if engine.dialect.name == "sqlite":
-        return {False: {"writing": False}, True: {"writing": True}}
-    # readers see one instant; a writer that waited for another must see what that one did
-    return {False: {"isolation_level": "REPEATABLE READ"}, True: {"isolation_level": "READ COMMITTED"}}
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # the driver would start transactions late, and not for reading
-    _write_ahead(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """SQLite waits for no lock here, whatever its timeout, so that two who open a new file at once would clash."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # a writer takes its lock at once: a reader that turns writer half-way would be refused
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _private_file(path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"state database {path}: {error.strerror}. Give a file in a folder you may write to."
-        ) from error
-
-
-def _explained(error: DBAPIError | sqlite3.Error, writing: bool) -> RetainError:
-    cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
-    if "locked" in cause:
-        return LockedError(
-            "state database: another process is writing. Wait until it is done, then try again."
-        )
-    if writing:
-        return PublishError(
-            f"state database: could not be written ({cause}). The earlier run still stands. Look at the disk "
-            f"and its free space, then try again."
-        )
-    return InputError(
-        f"state database: could not be read ({cause}). If it is damaged, bring back a copy, or move it away "
-        f"and score again."
-    )
+            raise explained_error(error, writing) from None  # the engine's message may quote a customer's row
 
 
 def _check_scores(run: RunInfo, frame: pd.DataFrame) -> None:
@@ -308,6 +286,13 @@ def _check_scores(run: RunInfo, frame: pd.DataFrame) -> None:
             f"scores, column customer_id: {strange:,} ids are missing or no text, {doubled:,} are there "
             f"before. Give one row per customer."
         )
+
+
+def _batched(rows: Iterable[_Row], size: int) -> Iterator[list[_Row]]:
+    """`rows` in lists of `size`, the last one shorter."""
+    left = iter(rows)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -336,6 +321,14 @@ def _json(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"values of type {type(value).__name__} cannot be stored")
+
+
+def _run_before(connection: sa.Connection, as_of: date) -> RunInfo | None:
+    kept = sa.exists().where(_explanations.c.run_id == _runs.c.run_id)
+    query = sa.select(_runs).where(_runs.c.as_of < as_of.isoformat(), kept)
+    query = query.order_by(_runs.c.as_of.desc(), _runs.c.position.desc()).limit(1)
+    found = connection.execute(query).mappings().first()
+    return None if found is None else _run(dict(found))
 
 
 def _record(run: RunInfo) -> dict[str, Any]:

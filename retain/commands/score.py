@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from features.publish import Manifest
     from retain.config import Project
+    from serving.explained import Scored
+    from serving.moved import Moves
+    from serving.store import RunInfo, Store
     from training.models.bundle import Bundle
 
 __all__ = ["score"]
@@ -56,6 +59,7 @@ def _run(
     from retain.list_summary import list_summary
     from serving.lists import write_list
     from serving.scorer import Scorer
+    from serving.store import Store
 
     with ExitStack() as held:
         if out is not None:
@@ -68,18 +72,27 @@ def _run(
         if out is None:
             out = _default_place(project, day)
             held.enter_context(_hold(out, screen))
+        project.out_dir.mkdir(parents=True, exist_ok=True)
+        store = held.enter_context(closing(Store(project.store_url)))
+        before = store.run_before(day)
         progress("scoring", 0.5)
-        found = scorer.score(tables, day)
+        earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
+        scored = scorer.explained(tables, day, earlier=earlier)
+        moves = None if before is None else _moves(store, before, bundle, scored)
+        found = _with_moves(scored.rows, moves, project.config.data.currency)
         progress("writing the list", 0.9)
         manifest = write_list(found, out, raw=raw)
-        _remember(project, bundle, day, found, manifest)
+        explained = scored.explained if moves is None else moves.now
+        store.save_run(_record(project, bundle, day, len(found), manifest), found, explained)
+    moved = None if moves is None else moves.summary()
     document = {
         "file": str(out),
         "as_of": day.isoformat(),
         "model_version": bundle.version,
         "rows": len(found),
     }
-    return {**document, "sha256": manifest.sha256, **list_summary(found)}, _told(out, day, found)
+    told = _told(out, day, found) + ("" if moved is None else "\n" + _told_moves(moved))
+    return {**document, "sha256": manifest.sha256, **list_summary(found), "moved": moved}, told
 
 
 @contextmanager
@@ -119,34 +132,75 @@ def _default_place(project: Project, day: date) -> Path:
     return project.lists_dir / f"scored-{day.isoformat()}.csv"
 
 
-def _remember(project: Project, bundle: Bundle, day: date, found: pd.DataFrame, manifest: Manifest) -> None:
-    """Keeps the rows for look-ups by id: the endpoint answers from them."""
+def _earlier(project: Project, bundle: Bundle, version: str, screen: Screen) -> Bundle | None:
+    """The model of the run before, when it is another one and can still be asked."""
+    from features.errors import ModelError
+    from training.models.bundle import Bundle
+
+    if version == bundle.version:
+        return None
+    try:
+        return Bundle.load(project.models_dir / version)
+    except ModelError as error:
+        screen.note(
+            f"the model of the last list cannot be asked any more, so every move counts as the new one's: {error}"
+        )
+        return None
+
+
+def _moves(store: Store, before: RunInfo, bundle: Bundle, scored: Scored) -> Moves:
+    """What lies between the run before and this one."""
+    from dataclasses import replace
+
+    from serving.moved import Moves, moved
+
+    then, now = store.explained(before.run_id), scored.explained
+    same = before.model_version == bundle.version
+    change = moved(then.groups, now.groups, same_model=same, replayed=scored.replayed)
+    return Moves(then, replace(now, moved=change), before.as_of)
+
+
+def _with_moves(found: pd.DataFrame, moves: Moves | None, currency: str) -> pd.DataFrame:
+    """The list with why each score moved since the run before; empty when there was none."""
+    if moves is None:
+        return found.assign(moved="", moved_zh="")
+    english, chinese = (moves.texts(lang=lang, currency=currency) for lang in ("en", "zh"))
+    ids = found["customer_id"]
+    return found.assign(moved=english.loc[ids].to_numpy(), moved_zh=chinese.loc[ids].to_numpy())
+
+
+def _record(project: Project, bundle: Bundle, day: date, rows: int, manifest: Manifest) -> RunInfo:
+    """The record of this run; its rows are kept beside it, and the endpoint answers look-ups from them."""
     import hashlib
     from datetime import UTC, datetime
 
-    from serving.store import RunInfo, Store
+    from serving.store import RunInfo
 
     text = project.config.model_dump_json().encode()
-    project.out_dir.mkdir(parents=True, exist_ok=True)
-    store = Store(project.store_url)
-    try:
-        store.save_run(
-            RunInfo(
-                run_id=f"{day.isoformat()}-{bundle.version}",
-                as_of=day,
-                model_version=bundle.version,
-                config_hash=hashlib.sha256(text).hexdigest(),
-                rows=len(found),
-                created_at=datetime.now(UTC),
-                list_sha256=manifest.sha256,
-            ),
-            found,
-        )
-    finally:
-        store.close()
+    return RunInfo(
+        run_id=f"{day.isoformat()}-{bundle.version}",
+        as_of=day,
+        model_version=bundle.version,
+        config_hash=hashlib.sha256(text).hexdigest(),
+        rows=rows,
+        created_at=datetime.now(UTC),
+        list_sha256=manifest.sha256,
+    )
 
 
 def _told(target: Path, day: date, found: pd.DataFrame) -> str:
     counts = found["status"].value_counts()
     parts = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("active", "lapsed", "lost"))
     return f"{target}: {len(found):,} customers as of {day.isoformat()} ({parts})"
+
+
+def _told_moves(moved: dict[str, Any]) -> str:
+    """How many scores moved, and what moved them most often."""
+    from serving.moved import POINTS_OF_NEWS, group_name
+
+    causes = [f"{group_name(code, 'en')} ({count:,})" for code, count in list(moved["by"].items())[:3]]
+    text = (
+        f"risk moved by {POINTS_OF_NEWS} points or more since {moved['since']}: {moved['up']:,} up, "
+        f"{moved['down']:,} down, of {moved['compared']:,} customers in both lists"
+    )
+    return text + (f"; mostly {', '.join(causes)}" if causes else "")

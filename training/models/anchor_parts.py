@@ -128,13 +128,18 @@ def open_anchor(
     Shapley (1953), A value for n-person games. Contributions to the Theory of Games II, 307-317.
     """
     v = _mixes(features, anchor, usual, window_days)
-    opened = contributions.drop(columns="anchor")
+    shares = [weight * _shapley(v, fact) for fact in _OWN]
+    # One block of memory: column by column, a single customer would take four times as long.
+    names = [str(name) for name in contributions.columns]
+    values = contributions.to_numpy(np.float64)
     # The lump is measured from the head's own zero point: what lies between the two belongs to the base.
-    moved = contributions["anchor"].to_numpy(np.float64) - weight * (v[_OWN] - v[()])
-    opened["base"] = contributions["base"].to_numpy(np.float64) + moved
-    for place, name in enumerate(PARTS):
-        opened[name] = weight * _shapley(v, place)
-    return opened
+    rest = values[:, names.index("anchor")] - weight * (v[_OWN] - v[()])
+    kept = [place for place, name in enumerate(names) if name != "anchor"]
+    matrix = np.column_stack([values[:, kept], *shares])
+    matrix[:, kept.index(names.index("base"))] += rest
+    return pd.DataFrame(
+        matrix, columns=[*(names[place] for place in kept), *PARTS], index=contributions.index
+    )
 
 
 def _mixes(

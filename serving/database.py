@@ -1,0 +1,102 @@
+"""Opening the state database: SQLite or PostgreSQL, how its transactions begin, and its errors in words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from features.errors import ConfigError, InputError, LockedError, PublishError, RetainError
+
+__all__ = ["explained_error", "open_engine", "transaction_options"]
+
+WAIT_SECONDS = 30
+_RETRY_SECONDS = 0.01
+
+
+def open_engine(url: sa.URL) -> sa.Engine:
+    """An engine for the address; a SQLite file is made with mode 0600 first.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be made.
+    """
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(
+            url, isolation_level="REPEATABLE READ", pool_pre_ping=True, hide_parameters=True
+        )
+    if url.database and url.database != ":memory:":
+        _private_file(Path(url.database))
+    engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def transaction_options(engine: sa.Engine) -> dict[bool, dict[str, Any]]:
+    """How a transaction begins, by whether it writes."""
+    if engine.dialect.name == "sqlite":
+        return {False: {"writing": False}, True: {"writing": True}}
+    # readers see one instant; a writer that waited for another must see what that one did
+    return {False: {"isolation_level": "REPEATABLE READ"}, True: {"isolation_level": "READ COMMITTED"}}
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver would start transactions late, and not for reading
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """SQLite waits for no lock here, whatever its timeout, so that two who open a new file at once would clash."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # a writer takes its lock at once: a reader that turns writer half-way would be refused
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _private_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"state database {path}: {error.strerror}. Give a file in a folder you may write to."
+        ) from error
+
+
+def explained_error(error: DBAPIError | sqlite3.Error, writing: bool) -> RetainError:
+    """A failure of the database as an error of Retain, which quotes no customer's row."""
+    cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
+    if "locked" in cause:
+        return LockedError(
+            "state database: another process is writing. Wait until it is done, then try again."
+        )
+    if writing:
+        return PublishError(
+            f"state database: could not be written ({cause}). The earlier run still stands. Look at the disk "
+            f"and its free space, then try again."
+        )
+    return InputError(
+        f"state database: could not be read ({cause}). If it is damaged, bring back a copy, or move it away "
+        f"and score again."
+    )

@@ -1,0 +1,124 @@
+"""What stands behind the scores of one run: contributions by group, and the quantities that the texts quote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from serving.move_texts import MODEL
+from serving.reason_texts import GROUP_CODES, QUOTED
+
+__all__ = ["Explained", "Scored"]
+
+_GROUPS = (*GROUP_CODES, "base")
+_MOVES = (*GROUP_CODES, MODEL)
+# Digits kept of a quantity; the texts print fewer.
+_DIGITS = 7
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The explanations of one run; each table has ``customer_id`` as its index.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        Log-odds of churn by group, and ``base``; a row adds up to the score.
+    quantities : DataFrame
+        Features that the texts quote.
+    moved : DataFrame or None
+        Change of the log-odds since the run before, by group; a row adds up to the change of the score.
+        Customers that the earlier run did not have are absent. None when there was no earlier run.
+
+    Examples
+    --------
+    >>> groups = pd.DataFrame({"recency": [0.1], "base": [-1.0]}, index=["007"])
+    >>> texts = list(Explained(groups, pd.DataFrame({"T": [90.0]}, index=["007"])).rows())
+    >>> texts
+    [('007', '{"groups":{"recency":0.1,"base":-1.0},"quantities":{"T":90.0}}')]
+    >>> float(Explained.read(texts).groups.loc["007", "recency"])
+    0.1
+    """
+
+    groups: pd.DataFrame
+    quantities: pd.DataFrame
+    moved: pd.DataFrame | None = None
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Each customer's id and what is known of the score as JSON text; contributions keep every bit."""
+        parts = [_records(self.groups), _records(self.quantities, digits=_DIGITS)]
+        moves = {}
+        if self.moved is not None:
+            moves = dict(zip(self.moved.index, _records(self.moved, zeros=True), strict=True))
+        for customer, groups, quantities in zip(self.groups.index, *parts, strict=True):
+            row = {"groups": groups, "quantities": quantities}
+            if customer in moves:
+                row["moved"] = moves[customer]
+            yield str(customer), json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, rows: Iterable[tuple[str, str]]) -> Explained:
+        """The explanations that `rows` wrote, in the order given.
+
+        A group that this program does not know, from a run of an earlier one, counts as other traits.
+        """
+        ids, groups, quantities, moved_ids, moves = [], [], [], [], []
+        for customer, text in rows:
+            row = json.loads(text)
+            ids.append(customer)
+            groups.append(_by_group(row["groups"], _GROUPS))
+            quantities.append([row["quantities"].get(name) for name in QUOTED])
+            if "moved" in row:
+                moved_ids.append(customer)
+                moves.append(_by_group(row["moved"], _MOVES))
+        moved = _frame(moves, _MOVES, moved_ids) if moves else None
+        return cls(_frame(groups, _GROUPS, ids), _frame(quantities, QUOTED, ids), moved)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A list, and what stands behind it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The list, one row per customer.
+    explained : Explained
+        What stands behind the scores.
+    replayed : DataFrame or None
+        What the model of the run before says of these customers now, by group and ``base``; None when it was
+        not asked. Customers as in ``explained.groups``.
+    """
+
+    rows: pd.DataFrame
+    explained: Explained
+    replayed: pd.DataFrame | None = None
+
+
+def _records(
+    frame: pd.DataFrame, *, digits: int | None = None, zeros: bool = False
+) -> Iterator[dict[str, float]]:
+    """Each row as a mapping, less what is missing and, unless asked for, what is zero."""
+    names = [str(name) for name in frame.columns]
+    values = frame.to_numpy(np.float64)
+    kept = ~np.isnan(values) if zeros or digits else values != 0
+    for numbers, known in zip(values.tolist(), kept.tolist(), strict=True):
+        yield {
+            name: value if digits is None else float(f"{value:.{digits}g}")
+            for name, value, there in zip(names, numbers, known, strict=True)
+            if there
+        }
+
+
+def _by_group(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    strange = sum(value for name, value in weights.items() if name not in names)
+    return [weights.get(name, 0.0) + (strange if name == "other" else 0.0) for name in names]
+
+
+def _frame(rows: list[list[float]], names: Sequence[str], ids: list[str]) -> pd.DataFrame:
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    return pd.DataFrame(values, columns=list(names), index=pd.Index(ids, dtype=object, name="customer_id"))

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from features.errors import InputError
 from training.drawn_metrics import DRAWN_METRICS
-from training.meeting import Forecast, Meeting
+from training.meeting import OURS, Forecast, Meeting
 from training.metrics import Interval
 from training.ranking import check_pair
 
-__all__ = ["Drawn", "DrawnFigure", "Figure", "compare", "draw", "headline"]
+__all__ = ["Drawn", "DrawnFigure", "Figure", "against_peers", "compare", "draw", "headline"]
 
 Floats = npt.NDArray[np.float64]
 DrawnFigure = Callable[[Meeting, Forecast, Floats], Floats | None]
@@ -196,6 +196,28 @@ def compare(
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapters 10 (bias) and 13 (percentiles).
     """
     return draw(meetings, (a, b), (figure,), draws=draws, seed=seed).difference(a, b, figure)
+
+
+def against_peers(
+    meetings: Sequence[Meeting], *, draws: int = 500, seed: int = 0
+) -> dict[str, dict[str, Interval]]:
+    """Ours less each peer, for the headline figures and the errors and levels of every other horizon.
+
+    Returns
+    -------
+    dict
+        Peer to name of the figure to its interval, the mean over the days on which both have it.
+    """
+    figures = headline(meetings)
+    for horizon in sorted({h for m in meetings for h in m.value}):
+        more = [Figure(name, "value", horizon) for name in ("mae", "rmse", "level_error")]
+        figures += [figure for figure in more if figure not in figures]
+    peers = list(dict.fromkeys(name for m in meetings for name in m.forecasts if name != OURS))
+    drawn = draw(meetings, [OURS, *peers], figures, draws=draws, seed=seed)
+    return {
+        peer: {f.name: drawn.difference(OURS, peer, f) for f in figures if drawn.shared(OURS, peer, f)}
+        for peer in peers
+    }
 
 
 def headline(meetings: Sequence[Meeting]) -> list[Figure]:

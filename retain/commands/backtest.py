@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retain.commands import ConfigOption, JsonOption, QuietOption
-from retain.console import Screen
+from retain.console import Progress, Screen
 
 if TYPE_CHECKING:
+    from features.tables import Tables
     from retain.config import Project
-    from training.backtest import BackTest
+    from training.metrics import Interval
+    from training.panel import Panel
+    from training.settings import TrainingSettings
 
 __all__ = ["backtest"]
 
@@ -26,29 +30,40 @@ def backtest(
         str | None, typer.Option("--as-of", metavar="DATE", help="Nothing at or after this day is used.")
     ] = None,
     cut_offs: Annotated[int, typer.Option("--cut-offs", min=1, max=36, help="How many past days.")] = 3,
+    staying_power: Annotated[
+        bool, typer.Option("--staying-power", help="Also ask old models again, 1 to 4 windows later.")
+    ] = False,
+    history_curve: Annotated[
+        bool, typer.Option("--history-curve", help="Also train on the last 6, 12, 18 … months only.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train as of past days and compare with what came; `--json FILE` writes the whole report."""
     from retain.config import load_config
-    from retain.metric_table import metric_table
 
     screen = Screen(json=json and report is None, quiet=quiet)
     if report is not None:
         from features.publish import check_writable
 
         check_writable(report)
-    found = _run(screen, load_config(path), as_of, cut_offs)
+    wanted = [n for n, yes in (("staying_power", staying_power), ("history_curve", history_curve)) if yes]
+    document, told = _run(screen, load_config(path), as_of, cut_offs, wanted)
     if report is not None:
-        _write(found, report)
-    tables = [metric_table(c) for c in found.cut_offs]
-    screen.result(found.to_json(), *tables, *([] if report is None else [f"{report}: written"]))
+        _write(document, report)
+        told.append(f"{report}: written")
+    screen.result(document, *told)
 
 
-def _run(screen: Screen, project: Project, as_of: str | None, count: int) -> BackTest:
+def _run(
+    screen: Screen, project: Project, as_of: str | None, count: int, wanted: Sequence[str]
+) -> tuple[dict[str, Any], list[Any]]:
+    """The document, and what a person is told."""
     from features.load import load
     from retain.as_of import as_of_day
-    from training.backtest import back_test
+    from retain.metric_table import difference_table, metric_table
+    from training.backtest import back_test, plain
+    from training.bootstrap import against_peers
     from training.fit import anchored
     from training.panel import build_panel
 
@@ -58,17 +73,55 @@ def _run(screen: Screen, project: Project, as_of: str | None, count: int) -> Bac
     with screen.progress() as progress:
         tables = load(config.data, base=project.base, progress=progress).tables
         panel = anchored(build_panel(tables, as_of_day(tables, config.run, as_of), horizons))
-        return back_test(panel, settings, count=count, progress=progress)
+        found = back_test(panel, settings, count=count, progress=progress)
+        if progress:
+            progress("drawing customers again", 1.0)
+        differences = against_peers(found.meetings, seed=settings.seed)
+        document = {**found.to_json(), "differences": _intervals(differences)}
+        told: list[Any] = [*map(metric_table, found.cut_offs), difference_table(differences)]
+        for name in wanted:
+            document[name], more = _further(name, panel, tables, settings, count=count, progress=progress)
+            told.append(more)
+    return dict(plain(document)), told
 
 
-def _write(found: BackTest, report: Path) -> None:
+def _further(
+    name: str,
+    panel: Panel,
+    tables: Tables,
+    settings: TrainingSettings,
+    *,
+    count: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], Any]:
+    """Staying power or history curve as a document and a table; a history too short for it is told in both."""
+    from features.errors import NotEnoughData
+    from retain.metric_table import history_table, staying_table
+    from training.history_curve import history_curve
+    from training.staying_power import staying_power
+
+    try:
+        if name == "staying_power":
+            decay = staying_power(panel, settings, count=count, progress=progress)
+            return decay.to_json(), staying_table(decay)
+        curve = history_curve(panel, tables, settings, progress=progress)
+        return curve.to_json(), history_table(curve)
+    except NotEnoughData as error:
+        return {"absent": str(error)}, str(error)
+
+
+def _intervals(differences: dict[str, dict[str, Interval]]) -> dict[str, Any]:
+    return {peer: {name: i._asdict() for name, i in found.items()} for peer, found in differences.items()}
+
+
+def _write(document: dict[str, Any], report: Path) -> None:
     import json as json_module
 
     from features.publish import publish_file
 
-    text = json_module.dumps(found.to_json(), indent=2, allow_nan=False) + "\n"
+    text = json_module.dumps(document, indent=2, allow_nan=False) + "\n"
 
     def write(part: Path) -> None:
         part.write_text(text, encoding="utf-8")
 
-    publish_file(report, write, rows=len(found.cut_offs), kind="back-test")
+    publish_file(report, write, rows=len(document["cut_offs"]), kind="back-test")

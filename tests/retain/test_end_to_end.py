@@ -202,7 +202,7 @@ def test_people_are_told_where_the_list_is(own: Shop) -> None:
 
 
 def test_the_back_test_reports_every_model(shop: Shop) -> None:
-    assert shop.said["backtest"].out.count("log loss") == 1
+    assert shop.said["backtest"].out.count("log loss") == 2
     report = json.loads((shop.folder / "backtest.json").read_text())
     (cut_off,) = report["cut_offs"]
     assert set(cut_off["models"]) == {"retain", "recency_rule", "carry_forward", "closed_form"}

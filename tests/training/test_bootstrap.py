@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from features.errors import InputError
 from tests.training.small_meetings import meeting
 from training import metrics
-from training.bootstrap import Figure, compare, draw
+from training.bootstrap import Figure, against_peers, compare, draw
 from training.drawn_metrics import DRAWN_METRICS
 from training.meeting import Forecast
 
@@ -127,3 +127,17 @@ def test_a_hundred_draws_of_seven_days_of_five_thousand_customers_take_a_moment(
     found = draw(days, ["truth", "noisy"], wanted, draws=100)
     assert time.process_time() - begun < 10
     assert all(found.difference("truth", "noisy", figure).difference != 0 for figure in wanted)
+
+
+def test_ours_is_compared_with_every_peer_on_the_days_it_speaks():
+    days = [meeting(i, day=START + timedelta(days=30 * i)) for i in range(2)]
+    for each in days:
+        each.forecasts["retain"] = each.forecasts.pop("truth")
+    days[1].forecasts.pop("mean")
+    found = against_peers(days, draws=100)
+    assert set(found) == {"noisy", "mean"}
+    assert found["noisy"]["churn log_loss"] == compare(days, "retain", "noisy", Figure("log_loss"), draws=100)
+    assert found["mean"]["churn log_loss"].difference == pytest.approx(
+        compare(days[:1], "retain", "mean", Figure("log_loss"), draws=100).difference
+    )
+    assert "value 90 d level_error" in found["noisy"]

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,9 +19,17 @@ from features.contract import TABLES, Column, Kind, TableContract
 from features.errors import InputError
 from features.local_time import to_local
 from features.parse_money import MAX_NUMBER
+from features.public_holidays import CALENDAR, calendar_rows
 from features.tables import Tables
 
-__all__ = ["ALWAYS_KNOWN", "connect", "empty_table", "tables_from_frames", "typed_frames"]
+__all__ = [
+    "ALWAYS_KNOWN",
+    "connect",
+    "empty_table",
+    "holiday_calendar",
+    "tables_from_frames",
+    "typed_frames",
+]
 
 ALWAYS_KNOWN = date(1970, 1, 1)
 """``known_day`` of customer attributes that carry no date: known at every cut-off."""
@@ -50,6 +59,7 @@ def tables_from_frames(
     *,
     timezone: str = "UTC",
     currency: str = "",
+    country: str = "",
 ) -> Tables:
     """`Tables` from frames whose columns carry the contract's names.
 
@@ -62,6 +72,8 @@ def tables_from_frames(
         IANA name of the business zone.
     currency : str
         Currency of all money.
+    country : str
+        ISO 3166 code of the country whose public holidays count; empty for none.
 
     Returns
     -------
@@ -87,7 +99,23 @@ def tables_from_frames(
     con = connect()
     for name, table in typed.items():
         con.con.register(name, table)
-    return Tables(con=con, timezone=timezone, currency=currency, **{name: con.table(name) for name in typed})
+    lazy = {name: con.table(name) for name in typed}
+    calendar = holiday_calendar(con, country)
+    return Tables(con=con, timezone=timezone, currency=currency, calendar=calendar, **lazy)
+
+
+def holiday_calendar(con: Any, country: str) -> ir.Table | None:
+    """The calendar of a country as a table of the engine; None without a country.
+
+    Raises
+    ------
+    ConfigError
+        The country is unknown.
+    """
+    if not country:
+        return None
+    con.con.register(CALENDAR, calendar_rows(country))
+    return con.table(CALENDAR)
 
 
 def typed_frames(

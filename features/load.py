@@ -18,7 +18,7 @@ from features.contract import TABLES, TableContract
 from features.errors import InputError
 from features.find_files import find_files
 from features.findings import Ledger, SetAside
-from features.frames import ALWAYS_KNOWN, connect, empty_table, tables_from_frames
+from features.frames import ALWAYS_KNOWN, connect, empty_table, holiday_calendar, tables_from_frames
 from features.parse_time import parse_time
 from features.quality import (
     check_amounts,
@@ -122,8 +122,10 @@ def load(
     if "orders" not in lazy:
         con.con.register("orders", empty_table(TABLES["orders"]))
         lazy["orders"] = con.table("orders")
+    lazy["calendar"] = holiday_calendar(con, settings.country)
     tables = Tables(con=con, timezone=settings.timezone, currency=settings.currency, **lazy)
-    report.facts = {"timezone": settings.timezone, "currency": settings.currency, **order_facts(tables)}
+    facts = {"timezone": settings.timezone, "currency": settings.currency, "country": settings.country}
+    report.facts = facts | order_facts(tables)
     return Loaded(tables, report, Quarantine(pa.concat_tables(job.set_aside() for job in jobs)))
 
 

@@ -22,6 +22,7 @@ from features.family import Family
 from features.first_basket import FIRST_BASKET
 from features.interactions import INTERACTIONS
 from features.loyalty import LOYALTY
+from features.public_holidays import HOLIDAYS, at_as_of, at_purchases
 from features.returns import RETURNS
 from features.rfm import RFM
 from features.rhythm import RHYTHM
@@ -35,7 +36,7 @@ __all__ = ["FAMILIES", "FEATURES", "customer_features", "features_at"]
 
 _ORDER_FAMILIES = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
 _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
-FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, *_EVENT_FAMILIES, LOYALTY)
+FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, HOLIDAYS, *_EVENT_FAMILIES, LOYALTY)
 FEATURES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.names)
 _KEYS = ["as_of", "customer_id"]
 _TYPES: dict[Kind, str] = {
@@ -98,11 +99,16 @@ def _from_orders(tables: Tables, cuts: ir.Table) -> ir.Table:
         days = with_gaps(merge_days(past(facts, cuts)), _KEYS)
     else:
         days = past(with_gaps(facts, ["customer_id"]), cuts)
-    measures = [family.measures(days) for family in _ORDER_FAMILIES]
+    families: tuple[Family, ...] = _ORDER_FAMILIES
+    if tables.calendar is not None:
+        days, families = at_purchases(days, tables.calendar), (*families, HOLIDAYS)
+    measures = [family.measures(days) for family in families]
     table = days.group_by(_KEYS).aggregate(**dict(ChainMap(*measures)))
-    for family in _ORDER_FAMILIES:
+    for family in families:
         table = table.mutate(**family.derived(table))
-    return table
+    if tables.calendar is None:
+        return table.mutate(**{name: ibis.null("float64") for name in HOLIDAYS.names})
+    return at_as_of(table, tables.calendar)
 
 
 def _join_events(customers: ir.Table, tables: Tables, family: Family, cuts: ir.Table) -> ir.Table:

@@ -26,6 +26,7 @@ import pyarrow as pa
 from features.contract import TABLES
 from features.frames import connect, empty_table, typed_frames
 from features.pipeline import customer_features, features_at
+from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days
 from features.tables import Tables
 
@@ -98,6 +99,8 @@ class FeatureEngine:
     ----------
     timezone : str
         IANA name of the business zone; zoned times are turned into it.
+    country : str
+        ISO 3166 code of the country whose public holidays count; empty for none.
 
     Examples
     --------
@@ -108,7 +111,7 @@ class FeatureEngine:
     [{'customer_id': 'a', 'T': 10, 'spend_total': 9.5}]
     """
 
-    def __init__(self, timezone: str = "UTC") -> None:
+    def __init__(self, timezone: str = "UTC", country: str = "") -> None:
         self._timezone = timezone
         con = connect()
         self._engine = con.con
@@ -118,7 +121,12 @@ class FeatureEngine:
         self._engine.register("given", empty_table(TABLES["orders"], whole=True))
         self._engine.execute("CREATE TABLE orders AS FROM given")
         self._engine.execute(f"CREATE TABLE {AS_OF} (as_of DATE)")
-        self._plan = _compiled((("orders", con.table("orders").schema()),))
+        shape = [("orders", con.table("orders").schema())]
+        if country:
+            self._engine.register("days", calendar_rows(country))
+            self._engine.execute(f"CREATE TABLE {CALENDAR} AS FROM days")
+            shape.append((CALENDAR, con.table(CALENDAR).schema()))
+        self._plan = _compiled(tuple(shape))
         self._engine.execute(f"PREPARE features AS {self._plan.statement}")
 
     def fetch(self, orders: pd.DataFrame | pa.Table, as_of: date) -> pa.Table:
@@ -149,6 +157,8 @@ class FeatureEngine:
 
 def _shape(tables: Tables) -> _Shape | None:
     stored = {name: getattr(tables, name) for name in tables.present}
+    if tables.calendar is not None:
+        stored[CALENDAR] = tables.calendar
     if tables.con.name != "duckdb" or not all(_stands(table, name) for name, table in stored.items()):
         return None
     return tuple((name, table.schema()) for name, table in stored.items())
@@ -162,6 +172,9 @@ def _stands(table: ir.Table, name: str) -> bool:
 @lru_cache(maxsize=_KEPT)
 def _compiled(shape: _Shape) -> _Plan:
     unbound: dict[str, Any] = {name: ibis.table(schema, name=name) for name, schema in shape}
-    found = features_at(Tables(con=None, **unbound), ibis.table({"as_of": "date"}, name=AS_OF))
+    calendar = unbound.pop(CALENDAR, None)
+    found = features_at(
+        Tables(con=None, calendar=calendar, **unbound), ibis.table({"as_of": "date"}, name=AS_OF)
+    )
     statement = str(ibis.to_sql(found, dialect="duckdb", pretty=False))
     return _Plan(statement, found.schema().to_pyarrow())

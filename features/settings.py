@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from features.contract import TABLES
+from features.errors import ConfigError
 
 __all__ = ["DataSettings", "TableSource"]
 
@@ -39,7 +40,8 @@ class TableSource(BaseModel):
 class DataSettings(BaseModel):
     """How the business writes its data: zone, currency, number style, and the tables.
 
-    ``country`` (ISO 3166 code such as ``GB``) is where its public holidays are; empty for none.
+    ``country`` (ISO 3166 code such as ``GB``) is whose public holidays count: how near they are, and which
+    customers shop before them, become features. ``retain init`` takes the country of the zone; empty for none.
     ``decimal`` and ``thousands`` are the marks in numbers written as text. ``exact_duplicates`` says what
     happens to a row that equals an earlier one in every column: real shops scan two alike items as two lines,
     so ``keep`` is the default and their number is reported.
@@ -49,7 +51,7 @@ class DataSettings(BaseModel):
 
     timezone: str = "UTC"
     currency: str = ""
-    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    country: str = ""
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'", ""] = ","
     exact_duplicates: Literal["keep", "drop"] = "keep"
@@ -69,6 +71,19 @@ class DataSettings(BaseModel):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"timezone {value!r} is unknown; use a name such as 'Europe/London'") from error
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, value: str) -> str:
+        if not value:
+            return value
+        from features.public_holidays import check_country
+
+        try:
+            check_country(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @property

@@ -17,7 +17,8 @@ class Tables:
     Each table holds the contract's columns that the source had (others are absent), ids as string, times as
     naive timestamps in the business zone, money and numbers as float64, flags as boolean. Tables with a time
     column carry two dates besides: ``day`` (of the event) and ``known_day``, the later of the event's day and
-    the day the row arrived. A row may be used at ``as_of`` only when ``known_day < as_of``.
+    the day the row arrived. A row may be used at ``as_of`` only when ``known_day < as_of``. ``calendar`` is there
+    where the country is known: each day's place between its public holidays (`features.public_holidays`).
     """
 
     con: Any
@@ -30,6 +31,7 @@ class Tables:
     referrals: ir.Table | None = None
     timezone: str = "UTC"
     currency: str = ""
+    calendar: ir.Table | None = None
 
     @property
     def present(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from features.files import explained, new_file, rename, settle
 from retain.as_of import parse_day
 from retain.config import Project, parse_config
 from retain.console import Progress
+from retain.country import country_of
 from retain.guess import Guess
 from retain.heads import Head
 from retain.imports import import_olist, import_workbooks
@@ -139,10 +140,12 @@ def _heads(asked: Asked, skip: Path) -> list[Head]:
 def _informed(wishes: Wishes, asked: Asked, proposal: Proposal) -> Wishes:
     """The wishes with what the files tell, where the user said nothing."""
     business = proposal.business
+    timezone = asked.timezone or business.timezone or wishes.timezone
     return replace(
         wishes,
         currency=asked.currency or business.currency,
-        timezone=asked.timezone or business.timezone or wishes.timezone,
+        timezone=timezone,
+        country=country_of(timezone),
         decimal_comma=proposal.decimal_comma,
     )
 
@@ -152,6 +155,10 @@ def _notes(proposal: Proposal, wishes: Wishes, asked: Asked) -> list[str]:
     notes = [f"recognised: {business.layout} ({business.about})"] if business.layout else []
     if not asked.timezone:
         notes.append(f"business zone taken to be {wishes.timezone}; --timezone says otherwise")
+    if wishes.country:
+        notes.append(
+            f"public holidays taken to be those of {wishes.country}, the country of the zone; see [data]"
+        )
     if not wishes.currency:
         notes.append("no currency found; --currency sets it")
     elif not asked.currency:

@@ -37,6 +37,7 @@ class Wishes:
     out_dir: str = "retain-out"
     timezone: str = "UTC"
     currency: str = ""
+    country: str = ""
     margin_rate: float = 0.3
     decimal_comma: bool = False
 
@@ -60,6 +61,7 @@ def configuration_text(wishes: Wishes, tables: Sequence[TableText]) -> str:
         _HEAD.format(
             timezone=_quoted(wishes.timezone),
             currency=_quoted(wishes.currency),
+            country=_quoted(wishes.country),
             decimal=_quoted("," if wishes.decimal_comma else "."),
             thousands=_quoted("." if wishes.decimal_comma else ","),
         ),
@@ -115,6 +117,8 @@ schema = 1
 timezone = {timezone}
 # Currency of all amounts · 所有金额的币种
 currency = {currency}
+# Country whose public holidays count, e.g. "GB"; "" for none · 计入哪个国家的法定节假日
+country = {country}
 # Marks in numbers written as text: 1,234.50 · 数字的小数点与千分位
 decimal = {decimal}
 thousands = {thousands}

@@ -56,6 +56,7 @@ class LiveSettings(BaseModel):
     store_url: str
     timezone: str = "UTC"
     currency: str = ""
+    country: str = ""
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
 
@@ -180,7 +181,7 @@ class Live:
     def _engine(self) -> FeatureEngine:
         # Each thread has its own: an engine answers one question at a time.
         if not hasattr(self._own, "engine"):
-            self._own.engine = FeatureEngine(self.settings.timezone)
+            self._own.engine = FeatureEngine(self.settings.timezone, self.settings.country)
         found: FeatureEngine = self._own.engine
         return found
 

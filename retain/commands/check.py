@@ -39,6 +39,7 @@ _ORDER: tuple[State, ...] = ("error", "quarantined", "warning", "repaired")
 _FACTS_ZH = {
     "timezone": "时区",
     "currency": "币种",
+    "country": "国家(法定节假日)",
     "rows": "行数",
     "orders": "订单数",
     "customers": "客户数",

@@ -52,6 +52,7 @@ def _settings(project: Project, host: str | None, port: int | None) -> LiveSetti
         store_url=project.store_url,
         timezone=config.data.timezone,
         currency=config.data.currency,
+        country=config.data.country,
         serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
         strategies=project.strategies,
     )

@@ -211,6 +211,29 @@ def oracle_orders(con: duckdb.DuckDBPyConnection, as_of: str) -> pd.DataFrame:
     return con.execute(_final(), {"as_of": as_of}).df().set_index("customer_id").sort_index()
 
 
+_HOLIDAYS = """
+SELECT customer_id,
+  (SELECT count(*) FROM holiday WHERE h >= $as_of::DATE AND h < $as_of::DATE + 30)::DOUBLE AS holiday_days_next_30,
+  (SELECT count(*) FROM holiday WHERE h >= $as_of::DATE AND h < $as_of::DATE + 90)::DOUBLE AS holiday_days_next_90,
+  (SELECT min(h) FROM holiday WHERE h >= $as_of::DATE) - $as_of::DATE AS days_to_next_holiday,
+  $as_of::DATE - (SELECT max(h) FROM holiday WHERE h < $as_of::DATE) AS days_since_last_holiday,
+  avg(CASE WHEN day IS NOT NULL THEN (ahead <= 7)::INT END) AS holiday_share_7d,
+  avg(CASE WHEN day IS NOT NULL THEN (ahead <= 14)::INT END) AS holiday_share_14d
+FROM (SELECT DISTINCT customer_id FROM line) LEFT JOIN (
+  SELECT customer_id, day, (SELECT min(h) FROM holiday WHERE h >= day) - day AS ahead FROM bought_day
+) USING (customer_id) GROUP BY customer_id"""
+
+
+def oracle_holidays(con: duckdb.DuckDBPyConnection, as_of: str, holidays: list[str]) -> pd.DataFrame:
+    """Every column on public holidays at one cut-off, from ``orders`` and the holidays as ISO texts."""
+    for statement in (_KNOWN, _DAY):
+        con.execute(statement, {"as_of": as_of} if "$as_of" in statement else {})
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE holiday AS SELECT unnest($days::DATE[]) AS h", {"days": holidays}
+    )
+    return con.execute(_HOLIDAYS, {"as_of": as_of}).df().set_index("customer_id").sort_index()
+
+
 def oracle_events(con: duckdb.DuckDBPyConnection, table: str, as_of: str) -> pd.DataFrame:
     """Every column of one event table at one cut-off, for customers with an event before it."""
     time = "start" if table == "contracts" else "time"

@@ -25,7 +25,7 @@ from tests.features.feature_runs import (
     run,
     shop,
 )
-from tests.features.sql_oracle import COLUMNS, oracle_events, oracle_orders, raw_tables
+from tests.features.sql_oracle import COLUMNS, oracle_events, oracle_holidays, oracle_orders, raw_tables
 
 DAYS = ("2024-03-01", "2025-01-01")
 EVENTS = tuple(name for name in COLUMNS if name != "orders")
@@ -46,7 +46,7 @@ def check_events(found: pd.DataFrame, frames: dict[str, pd.DataFrame], as_of: st
 
 def test_the_oracle_covers_every_column_but_loyalty():
     con = raw_tables({name: pd.DataFrame(columns=list(COLUMNS[name])) for name in COLUMNS})
-    covered = set(oracle_orders(con, DAYS[0]).columns)
+    covered = {*oracle_orders(con, DAYS[0]).columns, *oracle_holidays(con, DAYS[0], [DAYS[0]]).columns}
     for name in EVENTS:
         covered |= set(oracle_events(con, name, DAYS[0]).columns)
     assert {d.name for d in catalogue()} - covered == {

@@ -135,12 +135,15 @@ def _default_place(project: Project, day: date) -> Path:
 def _earlier(project: Project, bundle: Bundle, version: str, screen: Screen) -> Bundle | None:
     """The model of the run before, when it is another one and can still be asked."""
     from features.errors import ModelError
+    from training.models.anchor_parts import UsualCustomer
     from training.models.bundle import Bundle
 
     if version == bundle.version:
         return None
     try:
-        return Bundle.load(project.models_dir / version)
+        found = Bundle.load(project.models_dir / version)
+        UsualCustomer.from_json(found.reference.get("usual_customer"))
+        return found
     except ModelError as error:
         screen.note(
             f"the model of the last list cannot be asked any more, so every move counts as the new one's: {error}"

@@ -129,9 +129,9 @@ def test_a_bundle_without_one_is_told_to_train_again():
 
 
 def test_the_season_stands_apart_from_the_lasting_level():
-    curve = LevelCurve((date(2025, 1, 1), date(2025, 1, 31)), (0.4, 0.4), weight=0.5, base=0.1)
+    curve = LevelCurve((date(2025, 1, 1), date(2025, 1, 31)), (0.4, 0.4), weight=0.5)
     head, rows = Head(level=curve, anchor_mean=-1.0), pd.DataFrame(index=["a"])
     parts = head.contributions(np.array([0.0]), rows, date(2026, 1, 11))
-    assert parts.loc["a"].to_dict() == pytest.approx({"base": -0.9, "anchor": 1.0, "season": 0.15})
+    assert parts.loc["a"].to_dict() == pytest.approx({"base": -1.0, "anchor": 1.0, "season": 0.2})
     later = head.contributions(np.array([0.0]), rows, date(2028, 1, 11))
     assert later["season"]["a"] == 0.0

@@ -115,7 +115,8 @@ class Bundle:
         rows = self._with_anchor(features)
         parts = self.churn.contributions(self._churn_anchor(rows), rows, as_of)
         usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
-        return open_anchor(parts, rows, self.anchor, usual=usual, window_days=self.window_days)
+        window, weight = self.window_days, self.churn.anchor_weight
+        return open_anchor(parts, rows, self.anchor, usual=usual, window_days=window, weight=weight)
 
     def save(self, folder: Path) -> Bundle:
         """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""

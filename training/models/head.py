@@ -51,6 +51,11 @@ class Head:
     level: LevelCurve = field(default_factory=LevelCurve)
     anchor_mean: float = 0.0
 
+    @property
+    def anchor_weight(self) -> float:
+        """Weight of the closed form in the answer."""
+        return 1.0
+
     def raw(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
         score = anchor + self.level.at(as_of)

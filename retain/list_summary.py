@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["list_summary"]
+
+# Bounds of single customers do not add up to those of a total.
+_TOTALLED = re.compile(r"expected_(value|margin)_[0-9]+d|clv")
 
 
 def list_summary(found: pd.DataFrame) -> dict[str, Any]:
@@ -23,5 +27,5 @@ def list_summary(found: pd.DataFrame) -> dict[str, Any]:
     """
     labels = ("status", "value_class", "strategy", "evidence")
     counts = {name: {str(k): int(v) for k, v in found[name].value_counts().items()} for name in labels}
-    totals = [c for c in found.columns if c.startswith("expected_value_") or c == "clv"]
+    totals = [c for c in found.columns if _TOTALLED.fullmatch(c)]
     return {**counts, "totals": {name: float(found[name].sum()) for name in totals}}

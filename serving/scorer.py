@@ -32,7 +32,7 @@ from training.models.bundle import Bundle
 __all__ = ["Scorer"]
 
 _CHUNK = 50_000
-_BY_HORIZON = re.compile(r"expected_(orders|value)_[0-9]+d")
+_CURVE = re.compile(r"expected_(orders_[0-9]+d|margin_[0-9]+d|value_[0-9]+d(_p10|_p90)?)|clv(_p10|_p90)?")
 
 
 class Scorer:
@@ -145,14 +145,14 @@ class Scorer:
             "as_of": as_of,
             "model_version": self.bundle.version,
             "evidence": predicted["evidence"],
+            "evidence_value": predicted["evidence_value"],
             "status": status(features["days_since_last"], self.bundle.window_days, self.settings),
             "churn_probability": predicted["churn_probability"],
             "churn_percentile": predicted["churn_percentile"],
             "expected_next_order_date": _days_later(as_of, predicted["expected_next_order_days"]),
             "overdue_ratio": features["overdue_ratio"],
         }
-        found |= {str(name): predicted[name] for name in predicted if _BY_HORIZON.fullmatch(str(name))}
-        found["clv"] = predicted["clv"]
+        found |= {str(name): predicted[name] for name in predicted if _CURVE.fullmatch(str(name))}
         found |= self._worth(features, predicted)
         found["rfm_score"] = scores(features, self._edges)["rfm_score"]
         found |= self._decided(found)
@@ -163,10 +163,8 @@ class Scorer:
     def _worth(self, features: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, pd.Series]:
         """Current value, value at stake and value class; all in margin."""
         curve = self.bundle.curve
-        axes = value_axes(
-            features, predicted, horizons_days=curve.horizons_days, margin_rate=curve.margin_rate
-        )
-        margin = predicted[f"expected_value_{max(curve.horizons_days)}d"] * curve.margin_rate
+        axes = value_axes(features, predicted, margin_rate=curve.margin_rate)
+        margin = predicted[f"expected_margin_{max(curve.horizons_days)}d"]
         stake = value_at_stake(predicted["churn_probability"], margin)
         return {**_columns(axes), "value_at_stake": stake, "value_class": value_class(axes, self._cuts)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ __all__ = [
     "VALUE_CLASS_LABELS",
     "ValueCuts",
     "current_value",
-    "growth_horizon",
     "growth_potential",
     "value_axes",
     "value_class",
@@ -34,8 +33,6 @@ VALUE_CLASS_LABELS: Final[dict[str, dict[str, str]]] = {
     "platinum": {"en": "platinum", "zh": "白金客户"},
     "unknown": {"en": "unknown", "zh": "未知"},
 }
-_YEAR_DAYS: Final = 365
-_SHORTEST_GROWTH_HORIZON: Final = 180
 _CUT_COLUMNS: Final = ("current_value", "growth_potential")
 
 
@@ -80,50 +77,32 @@ def current_value(frame: pd.DataFrame, *, margin_rate: float) -> pd.Series:
     return pd.Series(value, index=frame.index, name="current_value")
 
 
-def growth_horizon(horizons_days: Iterable[int]) -> int | None:
-    """The horizon from which growth is read: the longest, if it is long enough to be scaled to a year.
-
-    Returns
-    -------
-    int or None
-        Days; None when every horizon is shorter than 180 days, because a season would pass for growth.
-
-    Examples
-    --------
-    >>> growth_horizon([30, 90, 180, 365]), growth_horizon([30, 90])
-    (365, None)
-    """
-    longest = max(horizons_days, default=0)
-    return longest if longest >= _SHORTEST_GROWTH_HORIZON else None
-
-
 def growth_potential(
-    expected_value: ArrayLike | pd.Series, current_value: ArrayLike | pd.Series, *, horizon_days: int
+    expected_margin: ArrayLike | pd.Series, current_value: ArrayLike | pd.Series
 ) -> pd.Series:
     """Margin a year that is expected beyond what the customer brings now.
 
     Parameters
     ----------
-    expected_value : column of float
-        Expected margin over the horizon, money.
+    expected_margin : column of float
+        Expected margin of the next 365 days, money.
     current_value : column of float
         Margin of the last 365 days, money.
-    horizon_days : int
-        180 or more, see `growth_horizon`.
 
     Returns
     -------
     Series of float64
-        Money a year, 0 or more, missing where an input is; index of `expected_value`.
+        Money a year, 0 or more, missing where an input is; index of `expected_margin`.
 
     Raises
     ------
     InputError
-        When the horizon is shorter than 180 days or the columns differ in length.
+        When the columns differ in length.
 
     Notes
     -----
-    growth = max(0, E_h · 365 / h − current value).
+    growth = max(0, expected margin − current value). Both span a whole year, so that no season passes for
+    growth.
 
     This is the first and simplest reading of potential value: more of what the customer already buys. It does
     not see categories not yet bought nor referrals, which the full definition adds. Three limits to know:
@@ -138,25 +117,17 @@ def growth_potential(
 
     Examples
     --------
-    >>> growth_potential([100.0, 30.0], [80.0, 80.0], horizon_days=365).tolist()
+    >>> growth_potential([100.0, 30.0], [80.0, 80.0]).tolist()
     [20.0, 0.0]
     """
-    if growth_horizon([horizon_days]) is None:
-        raise InputError(
-            f"growth potential: the horizon is {horizon_days} days; expected "
-            f"{_SHORTEST_GROWTH_HORIZON} or more. Add a longer one to [value] horizons_days."
-        )
-    column = pd.Series(expected_value)
+    column = pd.Series(expected_margin)
     expected, now = as_numbers(column), as_numbers(current_value)
     if len(expected) != len(now):
-        raise InputError(f"growth potential: {len(expected)} expected values but {len(now)} current values.")
-    growth = np.maximum(0.0, expected * (_YEAR_DAYS / horizon_days) - now)
-    return pd.Series(growth, index=column.index, name="growth_potential")
+        raise InputError(f"growth potential: {len(expected)} expected margins but {len(now)} current values.")
+    return pd.Series(np.maximum(0.0, expected - now), index=column.index, name="growth_potential")
 
 
-def value_axes(
-    features: pd.DataFrame, predicted: pd.DataFrame, *, horizons_days: Iterable[int], margin_rate: float
-) -> pd.DataFrame:
+def value_axes(features: pd.DataFrame, predicted: pd.DataFrame, *, margin_rate: float) -> pd.DataFrame:
     """The two axes of the value class: ``current_value`` and ``growth_potential``, margin per year.
 
     Parameters
@@ -164,26 +135,19 @@ def value_axes(
     features : DataFrame
         Customers with ``margin_365d`` or ``value_365d``.
     predicted : DataFrame
-        The same customers with ``expected_value_{h}d`` (spend less returns) for every horizon.
-    horizons_days : iterable of int
-        Horizons predicted; growth is missing when all are shorter than 180 days.
+        The same customers with ``expected_margin_year``, the margin of the next 365 days.
     margin_rate : float
-        In (0, 1].
+        In (0, 1]; share of net spend kept where the cost of goods is not known.
 
     Examples
     --------
     >>> features = pd.DataFrame({"value_365d": [100.0]})
-    >>> predicted = pd.DataFrame({"expected_value_365d": [150.0]})
-    >>> value_axes(features, predicted, horizons_days=[365], margin_rate=0.2).iloc[0].to_list()
+    >>> predicted = pd.DataFrame({"expected_margin_year": [30.0]})
+    >>> value_axes(features, predicted, margin_rate=0.2).iloc[0].to_list()
     [20.0, 10.0]
     """
     now = current_value(features, margin_rate=margin_rate)
-    horizon = growth_horizon(horizons_days)
-    if horizon is None:
-        growth = pd.Series(np.nan, index=features.index)
-    else:
-        ahead = predicted[f"expected_value_{horizon}d"] * margin_rate
-        growth = growth_potential(ahead, now, horizon_days=horizon)
+    growth = growth_potential(predicted["expected_margin_year"], now)
     return pd.DataFrame({"current_value": now, "growth_potential": growth}, index=features.index)
 
 

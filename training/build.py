@@ -16,11 +16,13 @@ from strategies.settings import StrategySettings
 from strategies.value_class import ValueCuts, value_axes
 from training.fit import fit_head, shortfall
 from training.head_kind import HeadKind
+from training.intervals import fit_intervals
 from training.models.anchor import Anchor
 from training.models.anchor_parts import UsualCustomer
 from training.models.bundle import Bundle
 from training.models.curve import ValueCurve
 from training.models.head import Head
+from training.models.margin import Margin
 from training.panel import Panel
 from training.settings import TrainingSettings
 
@@ -84,11 +86,12 @@ def build_bundle(
     value = settings.value
     curve = ValueCurve(
         value.horizons_days,
-        value.margin_rate,
+        Margin.fit(rows, value.margin_rate),
         value.discount_rate,
         value.lifetime_days,
         {k.horizon_days: h for k, h in heads.items() if k.name == "orders"},
         {k.horizon_days: h for k, h in heads.items() if k.name == "value"},
+        fit_intervals(panel, anchor, value.horizons_days),
     )
     window = settings.churn.window_days
     churn = heads.get(HeadKind("churn", window), Head())
@@ -116,7 +119,7 @@ def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings)
     predicted = bundle.predict(features, bundle.trained_as_of)
     grid = np.quantile(predicted["churn_probability"].to_numpy(np.float64), np.linspace(0.0, 1.0, 101))
     curve = bundle.curve
-    axes = value_axes(features, predicted, horizons_days=curve.horizons_days, margin_rate=curve.margin_rate)
+    axes = value_axes(features, predicted, margin_rate=curve.margin_rate)
     return {
         "churn_grid": [float(p) for p in grid],
         "value_cuts": ValueCuts.fit(axes, strategies).to_dict(),

@@ -17,7 +17,6 @@ from strategies.value_class import (
     VALUE_CLASSES,
     ValueCuts,
     current_value,
-    growth_horizon,
     growth_potential,
     value_class,
 )
@@ -38,27 +37,18 @@ def test_current_value_needs_only_one_of_the_columns() -> None:
 
 
 def test_growth_is_the_expected_year_less_the_year_behind() -> None:
-    found = growth_potential([100.0, 20.0, None], [150.0, 150.0, 1.0], horizon_days=180)
-    assert found.tolist()[:2] == pytest.approx([100.0 * 365 / 180 - 150.0, 0.0])
+    found = growth_potential([200.0, 20.0, None], [150.0, 150.0, 1.0])
+    assert found.tolist()[:2] == pytest.approx([50.0, 0.0])
     assert np.isnan(found[2])
 
 
 def test_growth_from_a_losing_customer_counts_the_loss_made_good() -> None:
-    assert growth_potential([10.0], [-5.0], horizon_days=365).tolist() == [15.0]
+    assert growth_potential([10.0], [-5.0]).tolist() == [15.0]
 
 
-@pytest.mark.parametrize(
-    ("horizons", "expected"), [((30, 90), None), ((90, 180), 180), ((30, 365), 365), ((), None)]
-)
-def test_growth_needs_a_horizon_of_half_a_year(horizons: tuple[int, ...], expected: int | None) -> None:
-    assert growth_horizon(horizons) == expected
-
-
-def test_a_short_horizon_and_unequal_columns_are_refused() -> None:
-    with pytest.raises(InputError, match=r"the horizon is 90 days; expected 180 or more.*horizons_days"):
-        growth_potential([1.0], [1.0], horizon_days=90)
-    with pytest.raises(InputError, match="2 expected values but 1 current values"):
-        growth_potential([1.0, 2.0], [1.0], horizon_days=365)
+def test_unequal_columns_are_refused() -> None:
+    with pytest.raises(InputError, match="2 expected margins but 1 current values"):
+        growth_potential([1.0, 2.0], [1.0])
 
 
 def test_the_share_of_high_customers_is_the_one_asked_for() -> None:

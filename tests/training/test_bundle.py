@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,39 @@ def test_two_customers_under_one_index_do_not_mix(demo_bundle, demo_panel):
 def test_predictions_are_finite_and_in_range(demo_bundle, demo_panel):
     found = demo_bundle.predict(demo_panel.frame[list(FEATURES)], demo_panel.as_of)
     assert found["churn_probability"].between(0, 1).all()
-    numbers = found.drop(columns=["evidence", "expected_next_order_days"])
+    numbers = found.drop(columns=["evidence", "evidence_value", "expected_next_order_days"])
     assert np.isfinite(numbers.astype(float)).all(axis=None)
-    missing = found["expected_next_order_days"].isna()
-    assert (found.loc[missing, "expected_orders_365d"] < np.log(2)).all()
-    assert (found.loc[~missing, "expected_next_order_days"] >= 1).all()
+    back = found["churn_probability"] <= 0.5
+    assert found.loc[back, "expected_next_order_days"].between(1, 60).all()
+    assert not (found.loc[~back, "expected_next_order_days"] < 60).any()
+
+
+def test_each_quantity_has_the_evidence_of_its_own_head(demo_bundle, demo_panel):
+    head = demo_bundle.churn
+    curve = replace(demo_bundle.curve, value={30: head, 365: replace(head, trees=None)}, orders={})
+    bundle = replace(demo_bundle, churn=replace(head, trees=None), curve=curve)
+    found = [
+        bundle.rung(kind, h) for kind, h in (("value", 30), ("value", 365), ("orders", 30), ("churn", None))
+    ]
+    assert head.trees is not None
+    assert found == ["ml", "btyd", "btyd", "btyd"]
+    assert {demo_bundle.rung("churn"), replace(demo_bundle, evidence="rule", churn=head).rung("churn")} == {
+        "ml"
+    }
+    assert replace(bundle, evidence="rule").rung("value", 365) == "rule"
+
+
+def test_bounds_enclose_one_another_and_rise_with_the_horizon(demo_bundle, demo_panel):
+    found = demo_bundle.predict(demo_panel.at(demo_panel.as_of)[list(FEATURES)], demo_panel.as_of)
+    by_level = {
+        q: found[[f"expected_value_{h}d_p{q}" for h in (30, 60, 365)]].to_numpy()
+        for q in ("05", "10", "90", "95")
+    }
+    rising = np.stack(list(by_level.values()))
+    assert (np.diff(rising, axis=0) >= 0).all()
+    assert (np.diff(rising, axis=2) >= 0).all()
+    assert (rising >= 0).all()
+    assert (rising[2] > rising[1]).mean() > 0.5
 
 
 def test_contributions_add_up_to_the_log_odds(demo_bundle, demo_panel):
@@ -225,7 +254,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "spend": lambda v: v["anchor"]["spending"].update(v=v["anchor"]["spending"]["v"] * 1.0001),
     "per day": lambda v: v["anchor"].update(orders_per_day=3.0),
     "kept": lambda v: v["anchor"].update(kept_share=0.1),
-    "margin": lambda v: v["curve"].update(margin_rate=0.31),
+    "margin": lambda v: v["curve"]["margin"].update(rate=0.31),
     "discount": lambda v: v["curve"].update(discount_rate=0.11),
     "lifetime": lambda v: v["curve"].update(lifetime_days=1900),
     "window": lambda v: v.update(window_days=30),

@@ -19,6 +19,7 @@ from features.errors import RetainError
 from features.publish import verify
 from tests.training.small_shops import day, drawn, settings, shop
 from training.models.bundle import Bundle, champion_path
+from training.models.margin import Margin
 from training.settings import TrackingSettings
 from training.tracking import Registered, champion_bundle, point_to, register
 from training.train import Trained, Verdict, train
@@ -68,7 +69,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 def another(kept: Kept, margin: float) -> Bundle:
     """A model that differs in one figure."""
-    curve = replace(kept.trained.bundle.curve, margin_rate=margin)
+    curve = replace(kept.trained.bundle.curve, margin=Margin(margin))
     return replace(kept.trained.bundle, curve=curve).save(kept.models)
 
 

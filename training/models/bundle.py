@@ -46,8 +46,8 @@ class Bundle:
     Parameters
     ----------
     evidence : {"rule", "btyd", "ml"}
-        What the predictions rest on: fixed rules with priors, closed forms fitted to this shop, or learned
-        trees.
+        The highest rung of any prediction: fixed rules with priors, closed forms fitted to this shop, or
+        learned trees. `rung` tells it of each quantity.
     trained_as_of : date
         Nothing known at or after this day was used.
     window_days : int
@@ -91,8 +91,11 @@ class Bundle:
         pandas.DataFrame
             Same index: ``churn_probability`` and ``churn_percentile`` (share of the reference customers with
             a lower probability, 0 to 100), ``expected_orders_{h}d``, ``expected_value_{h}d`` (spend less
-            returns, currency), ``clv`` (discounted margin over the remaining lifetime), ``expected_next_order_days``
-            (median wait, missing beyond the longest horizon), ``evidence``.
+            returns, currency), ``expected_margin_{h}d``, ``expected_margin_year`` (of the next 365 days),
+            ``clv`` (discounted margin over the remaining lifetime), ``expected_value_{h}d_p05``, ``_p10``,
+            ``_p90``, ``_p95`` and ``clv_p10``, ``clv_p90`` (not exceeded with that chance),
+            ``expected_next_order_days`` (median wait, missing beyond the longest horizon), ``evidence`` (rung
+            of the churn probability), ``evidence_value`` (of the value at the longest horizon).
 
         Raises
         ------
@@ -101,14 +104,33 @@ class Bundle:
         """
         rows = self._with_anchor(features)
         probability = sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
-        found = pd.DataFrame({"churn_probability": probability}, index=features.index)
         grid = np.asarray(self.reference.get("churn_grid", np.linspace(0.0, 1.0, 101)), dtype=np.float64)
-        found["churn_percentile"] = np.minimum(np.searchsorted(grid, probability, side="left"), 100).astype(
-            float
+        percentile = np.minimum(np.searchsorted(grid, probability, side="left"), 100).astype(np.float64)
+        found = {"churn_probability": probability, "churn_percentile": percentile}
+        found |= self.curve.predict(self.anchor, rows, as_of, probability, self.window_days)
+        # One block of memory: with forty columns a frame made column by column takes longer than predicting.
+        answer = pd.DataFrame(
+            np.column_stack(list(found.values())), columns=list(found), index=features.index
         )
-        return pd.concat([found, self.curve.predict(self.anchor, rows, as_of)], axis=1).assign(
-            evidence=self.evidence
+        return answer.assign(
+            evidence=self.rung("churn"), evidence_value=self.rung("value", self.curve.horizons_days[-1])
         )
+
+    def rung(self, kind: str, horizon_days: int | None = None) -> str:
+        """What one quantity rests on: ``ml`` exactly where its own head has trees.
+
+        Parameters
+        ----------
+        kind : {"churn", "orders", "value"}
+            Quantity.
+        horizon_days : int, optional
+            Horizon of orders and value.
+        """
+        heads = {"orders": self.curve.orders, "value": self.curve.value}
+        head = self.churn if kind == "churn" else heads[kind].get(horizon_days or 0)
+        if head is not None and head.trees is not None:
+            return "ml"
+        return "btyd" if self.evidence == "ml" else self.evidence
 
     def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
@@ -182,7 +204,7 @@ class Bundle:
         if not expected or not self.golden.get("rows"):
             raise ModelError(f"bundle {self.version}: has no golden rows to check; run `retain train`")
         rows = pd.DataFrame(self.golden["rows"], columns=self.golden["columns"], dtype=np.float64)
-        found = self.predict(rows, self.trained_as_of).drop(columns="evidence")
+        found = self.predict(rows, self.trained_as_of).drop(columns=["evidence", "evidence_value"])
         for name in found.columns:
             wanted = np.array(expected.get(name, []), dtype=np.float64)
             answer = found[name].to_numpy(np.float64)
@@ -196,7 +218,7 @@ class Bundle:
 
     def with_golden(self, rows: pd.DataFrame) -> Bundle:
         """The bundle with golden rows (made up, never customers) and the predictions they give now."""
-        found = self.predict(rows, self.trained_as_of).drop(columns="evidence")
+        found = self.predict(rows, self.trained_as_of).drop(columns=["evidence", "evidence_value"])
         golden = {
             "columns": list(rows.columns),
             "rows": _plain(rows),

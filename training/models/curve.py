@@ -8,6 +8,10 @@ Notes
 Lifetime value is margin discounted continuously at rate d per year: each stretch of the curve counts at its
 middle, and beyond the longest horizon the closed form continues, scaled to meet the curve there. A lifetime
 that ends within a stretch counts its part of it.
+
+The chance of no order is the churn probability at the churn window, and follows the closed form, the churn
+probability and the expected orders at every other horizon. The date of the next order and the bounds rest on
+it: a customer with a churn probability below one half is expected back within the window.
 """
 
 from __future__ import annotations
@@ -22,12 +26,56 @@ import pandas as pd
 
 from training.models.anchor import Anchor
 from training.models.head import Head
+from training.models.intervals import LEVELS, Intervals, Outlook, bound_names
+from training.models.margin import Margin
 
-__all__ = ["ValueCurve"]
+__all__ = ["ValueCurve", "no_order_curve"]
 
 Floats = npt.NDArray[np.float64]
-_TAIL_STEP = 365
+_YEAR = 365
 _HALF = float(np.log(2.0))
+_RARE = 1e-9
+_LEAST_FACTOR, _MOST_FACTOR = 1e-6, 1e6
+
+
+def no_order_curve(
+    rows: pd.DataFrame, probability: Floats, window_days: int, orders: dict[int, Floats]
+) -> dict[int, Floats]:
+    """P(no order) by horizon, in (0, 1), falling with it and equal to `probability` at the churn window.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        With ``btyd_no_order_{h}`` and ``btyd_orders_{h}`` for the horizons, the former for the window too.
+    probability : array
+        P(no order within the window), in (0, 1).
+    window_days : int
+        Churn window.
+    orders : dict of int to array
+        Expected orders by horizon.
+
+    Notes
+    -----
+    At a horizon h that is not the window w the hazard of buying is the closed form's, scaled by the geometric
+    mean of what the churn probability and the expected orders say of it::
+
+        ln P₀(h) = ln closed(h) · √(ln probability / ln closed(w) · orders(h) / closed orders(h))
+    """
+    known = np.clip(probability, _RARE, 1.0 - _RARE)
+    by_churn = np.log(known) / np.log(rows[f"btyd_no_order_{window_days}"].to_numpy(np.float64))
+    hazard = {window_days: -np.log(known)}
+    for h in orders:
+        if h != window_days:
+            by_orders = orders[h] / rows[f"btyd_orders_{h}"].to_numpy(np.float64)
+            factor = np.clip(np.sqrt(by_churn * by_orders), _LEAST_FACTOR, _MOST_FACTOR)
+            hazard[h] = -np.log(rows[f"btyd_no_order_{h}"].to_numpy(np.float64)) * factor
+    days = sorted(hazard)
+    place = days.index(window_days)
+    for before, h in zip(days[place:], days[place + 1 :], strict=False):
+        hazard[h] = np.maximum(hazard[h], hazard[before])
+    for after, h in zip(days[place:0:-1], days[place - 1 :: -1] if place else [], strict=False):
+        hazard[h] = np.minimum(hazard[h], hazard[after])
+    return {h: known if h == window_days else np.clip(np.exp(-hazard[h]), _RARE, 1.0 - _RARE) for h in days}
 
 
 @dataclass(frozen=True)
@@ -40,8 +88,10 @@ class ValueCurve:
         Horizons asked for, rising, days.
     orders, value : dict of int to Head
         Heads of the horizons that could be taught.
-    margin_rate : float
-        Share of value that is margin where orders carry no cost, in (0, 1].
+    intervals : Intervals
+        Bounds of the value.
+    margin : Margin
+        What share of a customer's value is margin.
     discount_rate : float
         Per year, in [0, 1).
     lifetime_days : int
@@ -49,21 +99,53 @@ class ValueCurve:
     """
 
     horizons_days: tuple[int, ...]
-    margin_rate: float
+    margin: Margin
     discount_rate: float
     lifetime_days: int
     orders: dict[int, Head] = field(default_factory=dict)
     value: dict[int, Head] = field(default_factory=dict)
+    intervals: Intervals = field(default_factory=Intervals)
 
-    def predict(self, anchor: Anchor, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """``expected_orders_{h}d``, ``expected_value_{h}d``, ``clv``, ``expected_next_order_days``."""
+    @property
+    def margin_rate(self) -> float:
+        """The shop's margin over its net spend."""
+        return self.margin.rate
+
+    def predict(
+        self, anchor: Anchor, rows: pd.DataFrame, as_of: date, probability: Floats, window_days: int
+    ) -> dict[str, Floats]:
+        """Columns of the curve by name; see `Bundle.predict`.
+
+        Parameters
+        ----------
+        anchor : Anchor
+            The closed form, for what lies beyond the horizons.
+        rows : pandas.DataFrame
+            Features and the closed form's columns.
+        as_of : date
+            The day the features describe.
+        probability : array
+            P(no order within the churn window), in (0, 1).
+        window_days : int
+            Churn window.
+        """
         orders = self._quantity("orders", self.orders, rows, as_of)
         value = self._quantity("value", self.value, rows, as_of)
+        none = no_order_curve(rows, probability, window_days, orders)
+        rate = self.margin.rates(rows)
         found = {f"expected_orders_{h}d": orders[h] for h in self.horizons_days}
         found |= {f"expected_value_{h}d": value[h] for h in self.horizons_days}
-        found["clv"] = self._lifetime(anchor, rows, value)
-        found["expected_next_order_days"] = self._next_order(orders)
-        return pd.DataFrame(found, index=rows.index)
+        found |= {f"expected_margin_{h}d": value[h] * rate for h in self.horizons_days}
+        found["expected_margin_year"] = self._year(anchor, rows, value) * rate
+        lifetime = self._lifetime(anchor, rows, value)
+        found["clv"] = lifetime * rate
+        purchases = {h: orders[h] / anchor.orders_per_day for h in self.horizons_days}
+        outlooks = {h: Outlook(value[h], purchases[h], none[h]) for h in self.horizons_days}
+        for h, bounds in self.intervals.bounds(rows, outlooks).items():
+            found |= dict(zip(bound_names(h).values(), bounds, strict=True))
+        found |= self._lifetime_bounds(rows, outlooks, lifetime, rate)
+        found["expected_next_order_days"] = _median_wait(none)
+        return found
 
     def _quantity(
         self, kind: str, heads: dict[int, Head], rows: pd.DataFrame, as_of: date
@@ -95,29 +177,38 @@ class ValueCurve:
             before, start = value[h], h
         closed = rows[f"btyd_orders_{start}"].to_numpy(np.float64)
         scale = value[start] / closed
-        for end in range(start + _TAIL_STEP, self.lifetime_days + _TAIL_STEP, _TAIL_STEP):
+        for end in range(start + _YEAR, self.lifetime_days + _YEAR, _YEAR):
             stop = min(end, self.lifetime_days)
             if stop <= start:
                 break
             further = anchor.expected_orders(rows, stop)
             total = total + np.maximum(further - closed, 0.0) * scale * self._discount(start, stop)
             closed, start = further, stop
-        return total * self.margin_rate
+        return total
+
+    def _lifetime_bounds(
+        self, rows: pd.DataFrame, outlooks: dict[int, Outlook], lifetime: Floats, rate: Floats
+    ) -> dict[str, Floats]:
+        """``clv_p10`` and ``clv_p90``: the lifetime taken as one more horizon, as sure as the longest is."""
+        inside = [h for h in self.horizons_days if h <= self.lifetime_days] or [self.horizons_days[0]]
+        longest = outlooks[inside[-1]]
+        ahead = Outlook(lifetime, longest.purchases * (lifetime / longest.value), longest.none)
+        bounds = self.intervals.bounds(rows, {self.lifetime_days: ahead})[self.lifetime_days]
+        return {"clv_p10": bounds[LEVELS.index(0.10)] * rate, "clv_p90": bounds[LEVELS.index(0.90)] * rate}
+
+    def _year(self, anchor: Anchor, rows: pd.DataFrame, value: dict[int, Floats]) -> Floats:
+        """Value of the next 365 days: a horizon's own, else the nearest one's by the closed form's ratio."""
+        if _YEAR in value:
+            return value[_YEAR]
+        shorter = [h for h in self.horizons_days if h < _YEAR]
+        longer = [h for h in self.horizons_days if h > _YEAR]
+        near = shorter[-1] if shorter else longer[0]
+        ratio = anchor.expected_orders(rows, _YEAR) / rows[f"btyd_orders_{near}"].to_numpy(np.float64)
+        found = value[near] * (np.maximum(ratio, 1.0) if shorter else np.minimum(ratio, 1.0))
+        return np.minimum(found, value[longer[0]]) if longer else found
 
     def _discount(self, start: int, end: int) -> float:
         return float((1.0 + self.discount_rate) ** (-(start + end) / 2.0 / 365.0))
-
-    def _next_order(self, orders: dict[int, Floats]) -> Floats:
-        """Median wait: the day on which expected orders reach ln 2, taking orders as a Poisson stream."""
-        size = len(next(iter(orders.values())))
-        days, done = np.full(size, np.nan), np.zeros(size, dtype=bool)
-        before, start = np.zeros(size), 0
-        for h in self.horizons_days:
-            reached = ~done & (orders[h] >= _HALF)
-            slope = np.where(orders[h] > before, orders[h] - before, 1.0)
-            days = np.where(reached, start + (_HALF - before) / slope * (h - start), days)
-            done, before, start = done | reached, orders[h], h
-        return np.ceil(days)
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""
@@ -127,9 +218,15 @@ class ValueCurve:
             for h, head in group.items():
                 heads[f"{kind}_{h}"], texts = head.to_json(f"{kind}_{h}")
                 files |= texts
-        names = ("margin_rate", "discount_rate", "lifetime_days")
-        values = {name: getattr(self, name) for name in names}
-        return {"horizons_days": list(self.horizons_days), "heads": heads, **values}, files
+        values = {
+            "horizons_days": list(self.horizons_days),
+            "heads": heads,
+            "margin": self.margin.to_json(),
+            "discount_rate": self.discount_rate,
+            "lifetime_days": self.lifetime_days,
+            "intervals": self.intervals.to_json(),
+        }
+        return values, files
 
     @classmethod
     def from_json(cls, values: dict[str, Any], files: dict[str, str]) -> ValueCurve:
@@ -140,8 +237,26 @@ class ValueCurve:
             groups[kind][int(h)] = Head.from_json(name, head, files)
         return cls(
             tuple(values["horizons_days"]),
-            float(values["margin_rate"]),
+            Margin.from_json(values["margin"]),
             float(values["discount_rate"]),
             int(values["lifetime_days"]),
             **groups,
+            intervals=Intervals.from_json(values["intervals"]),
         )
+
+
+def _median_wait(none: dict[int, Floats]) -> Floats:
+    """Day by which half of such customers have ordered, where that is within the longest horizon.
+
+    The hazard of buying is taken as constant between two horizons.
+    """
+    size = len(next(iter(none.values())))
+    days, done = np.full(size, np.nan), np.zeros(size, dtype=bool)
+    before, start = np.zeros(size), 0
+    for h in sorted(none):
+        hazard = np.maximum(-np.log(none[h]), before)
+        reached = ~done & (hazard >= _HALF)
+        slope = np.where(hazard > before, hazard - before, 1.0)
+        days = np.where(reached, start + (_HALF - before) / slope * (h - start), days)
+        done, before, start = done | reached, hazard, h
+    return np.ceil(days)

@@ -18,6 +18,7 @@ import typer
 
 from features.errors import RetainError
 from retain.commands.backtest import backtest
+from retain.commands.card import card
 from retain.commands.check import check
 from retain.commands.config import config
 from retain.commands.demo import demo
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "features": features,
     "train": train,
     "backtest": backtest,
+    "card": card,
     "score": score,
     "explain": explain,
     "serve": serve,

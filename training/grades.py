@@ -84,6 +84,8 @@ def estimate(values: Floats) -> Estimate:
     >>> estimate(np.array([2.0, 1.0, 2.0, 3.0])).figure
     2.0
     """
+    # What rounding leaves of a zero is a zero: it must not decide on which side an interval lies.
+    values = np.round(values, 9) + 0.0
     figure, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not np.isfinite(figure) or not drawn.size:
         return Estimate(figure, np.nan, np.nan)

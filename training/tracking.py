@@ -7,6 +7,7 @@ training died is closed as KILLED by the next one.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
@@ -24,12 +25,15 @@ import numpy as np
 from features.errors import ModelError, RetainError
 from features.publish import publish_file
 from training.backtest import CutOff
+from training.card_page import card_page
+from training.card_plots import picture_files
+from training.meeting import OURS
 from training.models.bundle import Bundle
 from training.plots import save_all
 from training.settings import TrackingSettings
 from training.train import Trained, Verdict
 
-__all__ = ["Registered", "champion_bundle", "point_to", "register"]
+__all__ = ["Registered", "champion_bundle", "log_folder", "point_to", "register"]
 
 _CHAMPION = "champion"
 _BUNDLE = "bundle_version"
@@ -129,6 +133,50 @@ def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -
             return None
 
 
+def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *, uri: str) -> str:
+    """Logs one training whose model is a folder of texts, and gives its MLflow run.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the saved model, named by its version.
+    card : dict
+        How it was trained; ``judged`` holds figures by model, plain values become parameters.
+    settings : TrackingSettings
+        Experiment.
+    uri : str
+        Tracking address.
+
+    Raises
+    ------
+    RetainError
+        When MLflow cannot be reached or written; the model on disk stays.
+    """
+    with _client(uri) as client:
+        from mlflow.entities import Metric, Param, RunTag
+
+        experiment = _experiment(client, settings, folder)
+        _close_dead_runs(client, experiment)
+        tags = {_HOST: platform.node(), _PID: str(os.getpid()), _BUNDLE: folder.name}
+        run_id = client.create_run(experiment, run_name=folder.name, tags=tags).info.run_id
+        figures = _flat((card.get("judged") or {}).get("models", {}), "/")
+        plain = {k: str(v) for k, v in card.items() if isinstance(v, str | int | float)}
+        try:
+            client.log_batch(
+                run_id,
+                metrics=[Metric(k, float(v), 0, 0) for k, v in figures.items()],
+                params=[Param(k, v) for k, v in plain.items()],
+                tags=[RunTag("evidence", plain.get("evidence", ""))],
+            )
+            client.log_artifacts(run_id, str(folder), "bundle")
+        except BaseException:
+            with suppress(Exception):
+                client.set_terminated(run_id, "KILLED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
+
+
 def point_to(models_dir: Path, version: str) -> None:
     """Writes the pointer file that serving follows."""
 
@@ -222,9 +270,11 @@ def _log(client: Any, run_id: str, trained: Trained, bundle: Bundle, folder: Pat
         **{k: card[k] for k in ("as_of", "first_day", "snapshots", "rows", "sampled")},
     }
     tags = {"data_hash": card["data_hash"], _BUNDLE: bundle.version, "evidence": bundle.evidence}
+    if card.get("quality"):
+        tags["quality_grade"] = card["quality"]["grade"]
     client.log_batch(
         run_id,
-        metrics=[Metric(k, v, 0, 0) for k, v in _metrics(trained.judged).items()],
+        metrics=[Metric(k, v, 0, 0) for k, v in {**_metrics(trained.judged), **_qualities(card)}.items()],
         params=[Param(k, str(v)) for k, v in params.items()],
         tags=[RunTag(k, v) for k, v in tags.items()],
     )
@@ -234,6 +284,26 @@ def _log(client: Any, run_id: str, trained: Trained, bundle: Bundle, folder: Pat
             judged = trained.judged
             save_all(Path(temporary), judged.churned, judged.probability, judged.value, judged.expected_value)
             client.log_artifacts(run_id, temporary, "plots")
+    if card.get("quality"):
+        _log_quality(client, run_id, card["quality"], bundle.version)
+
+
+def _log_quality(client: Any, run_id: str, quality: dict[str, Any], version: str) -> None:
+    """The quality card as JSON, as a page, and its pictures."""
+    text = json.dumps(quality, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    files = {"card.json": text, "card.html": card_page(quality, version=version), **picture_files(quality)}
+    for name, content in files.items():
+        client.log_text(run_id, content, f"quality/{name}")
+
+
+def _qualities(card: dict[str, Any]) -> dict[str, float]:
+    """``quality/part`` and its pessimistic bound; a part that could not be judged is left out."""
+    found = {}
+    for part in (card.get("quality") or {}).get("parts", []):
+        for key, value in part["models"][OURS].items():
+            if key in ("figure", "low") and value is not None:
+                found[f"quality/{part['name']}" + ("" if key == "figure" else "/low")] = float(value)
+    return found
 
 
 def _metrics(judged: CutOff | None) -> dict[str, float]:

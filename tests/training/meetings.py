@@ -34,7 +34,7 @@ def _day(rng: np.random.Generator, i: int, spend: Floats, hidden: Floats, sharp:
     rule = sigmoid(0.3 + 0.7 * sharp * seen)
     closed = sigmoid(0.3 + sharp * (0.75 * seen + 0.4 * mine))
     churned = (rng.random(there.size) < truth).astype(float)
-    orders = (1 - churned) * (1 + rng.poisson(1, there.size))
+    orders = (1 - churned) * (1.0 + rng.poisson(1, there.size))
     value = orders * spend[there] * rng.gamma(4, 0.25, there.size)
     worth = spend[there]
     return Meeting(

@@ -169,6 +169,8 @@ def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *
                 tags=[RunTag("evidence", plain.get("evidence", ""))],
             )
             client.log_artifacts(run_id, str(folder), "bundle")
+            if card.get("quality"):
+                _log_quality(client, run_id, card["quality"], folder.name)
         except BaseException:
             with suppress(Exception):
                 client.set_terminated(run_id, "KILLED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -17,7 +18,9 @@ import pytest
 
 from features.errors import RetainError
 from features.publish import verify
+from tests.training.meetings import population
 from tests.training.small_shops import day, drawn, settings, shop
+from training.card import quality_card
 from training.models.bundle import Bundle, champion_path
 from training.models.margin import Margin
 from training.settings import TrackingSettings
@@ -98,6 +101,20 @@ def test_the_bundle_in_mlflow_is_the_bundle_on_disk(kept, tmp_path):
     assert {p.name: p.read_bytes() for p in copy.iterdir()} == {
         p.name: p.read_bytes() for p in ours.iterdir()
     }
+
+
+def test_a_quality_card_is_kept_as_figures_json_page_and_pictures(kept, tmp_path):
+    quality = quality_card(population(1, customers=150), settings=settings(30, 30), seed=1).to_json()
+    card = {**kept.trained.bundle.card, "quality": quality}
+    bundle = replace(kept.trained.bundle, card=card).save(kept.models)
+    run = kept.client.get_run(kept.register(bundle, NO).run_id)
+    assert run.data.tags["quality_grade"] == quality["grade"]
+    assert run.data.metrics["quality/lift"] == quality["parts"][1]["models"]["retain"]["figure"]
+    assert run.data.metrics["quality/lift/low"] < run.data.metrics["quality/lift"]
+    folder = Path(kept.client.download_artifacts(run.info.run_id, "quality", str(tmp_path)))
+    assert json.loads((folder / "card.json").read_text(encoding="utf-8")) == quality
+    assert bundle.version in (folder / "card.html").read_text(encoding="utf-8")
+    assert {p.suffix for p in folder.iterdir()} == {".json", ".html", ".svg"}
 
 
 def test_the_alias_moves_only_when_the_verdict_says_so(kept):

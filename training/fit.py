@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.pipeline import FEATURES
+from training.gate import decide
 from training.head_kind import HeadKind
-from training.levels import level_curve, realised_errors
+from training.levels import level_curve, realised_error, realised_errors
 from training.models.anchor import Anchor
 from training.models.head import Head
 from training.models.trees import Trees
@@ -27,9 +29,11 @@ from training.settings import TrainingSettings
 __all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "shortfall"]
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 MIN_ROWS = 400
 MIN_EVENTS = 50
 _PATIENCE = 25
+_LATE_SNAPSHOTS = 3
 
 
 def anchored(panel: Panel) -> Panel:
@@ -66,97 +70,151 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head |
     kind : HeadKind
         What to predict.
     settings : TrainingSettings
-        The seed.
+        Trees and seed.
 
     Returns
     -------
     Head or None
-        None when `shortfall` says that there is too little to learn from. A head without trees is the closed form
-        with the level of the season: trees that did not help on the latest snapshot are left out.
+        None when `shortfall` says that there is too little to learn from. Each rung (closed form, trees on top of
+        it, average with trees of their own) is used only where it beat the one below on the latest labelled
+        snapshots by more than one standard error over customers (Breiman et al. 1984).
     """
     if shortfall(panel, kind):
         return None
     rows = panel.labelled(kind.horizon_days, by=panel.as_of)
     errors = realised_errors(rows, kind)
-    level = level_curve(errors, panel, kind.horizon_days)
+    rows = rows[kind.weight(rows) > 0]
     own = np.array([errors[day.date()] for day in pd.DatetimeIndex(rows["as_of"])])
-    trees = _Task(rows, kind, settings, kind.closed_form(rows) + own).grow()
-    closed = kind.closed_form(panel.at(panel.as_of))
-    return Head(trees, level, anchor_mean=float(closed.mean()))
+    now = panel.at(panel.as_of)
+    head = Head(
+        level=level_curve(errors, panel, kind.horizon_days), anchor_mean=float(kind.closed_form(now).mean())
+    )
+    task = _Task.of(rows, kind, settings)
+    return head if task is None else _climb(task, head, kind.closed_form(rows) + own, own, now)
+
+
+def _climb(task: _Task, head: Head, closed: Floats, own: Floats, now: pd.DataFrame) -> Head:
+    """The highest rung that beat the one below; `own` are the level errors of each row's day."""
+    kind, late = task.kind, task.late
+    learned = task.grow(closed)
+    if not task.beats(learned.late, closed[late]):
+        return head
+    head = replace(head, trees=learned.on_all())
+    loose = task.grow(own + kind.constant(task.target))
+    mean = 0.5 * (learned.late + loose.late)
+    if not task.beats(mean + realised_error(kind, mean, kind.answer(learned.late)), learned.late):
+        return head
+    head = replace(head, free=loose.on_all())
+    return replace(head, free_base=_free_base(head, kind, now))
+
+
+def _free_base(head: Head, kind: HeadKind, now: pd.DataFrame) -> float:
+    """The constant that gives the average the total of the anchored trees on the day of training."""
+    if head.trees is None or head.free is None:
+        raise ValueError("an average needs both sets of trees")
+    learned = kind.closed_form(now) + head.trees.raw(now)
+    mean = 0.5 * (learned + head.free.raw(now))
+    return 2.0 * realised_error(kind, mean, kind.answer(learned))
+
+
+@dataclass(frozen=True)
+class _Grown:
+    """Trees that stopped when they no longer served the latest snapshots, and what they said there."""
+
+    task: _Task
+    start: Floats
+    rounds: int
+    late: Floats
+
+    def on_all(self) -> Trees:
+        """As many trees, grown on all rows."""
+        whole = np.arange(len(self.task.rows))
+        return Trees(_without_ranges(self.task.train(whole, self.start, self.rounds).model_to_string()))
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One head's rows, ready to grow trees on."""
+    """One head's rows, ready to grow trees on: early ones to learn from, late ones a horizon after them to judge."""
 
     rows: pd.DataFrame
     kind: HeadKind
     settings: TrainingSettings
-    start: Floats
+    early: Places
+    late: Places
 
-    @property
+    @classmethod
+    def of(cls, rows: pd.DataFrame, kind: HeadKind, settings: TrainingSettings) -> _Task | None:
+        """None when too few rows lie a horizon before the latest snapshots.
+
+        The latest are up to three snapshots, but no more than a quarter of all.
+        """
+        days = pd.DatetimeIndex(rows["as_of"])
+        each = days.unique().sort_values()
+        for count in range(min(_LATE_SNAPSHOTS, max(1, len(each) // 4)), 0, -1):
+            first = each[-count]
+            early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
+            if len(early) >= MIN_ROWS and np.unique(kind.target(rows.iloc[early])).size > 1:
+                return cls(rows, kind, settings, early, np.flatnonzero(days >= first))
+        return None
+
+    @cached_property
     def columns(self) -> list[str]:
         """Features with something to say, and the closed form's for this horizon."""
         h = self.kind.horizon_days
         own = ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for k in ("no_order", "orders", "value")))
         return [name for name in (*FEATURES, *own) if self.rows[name].notna().any()]
 
-    def grow(self) -> Trees | None:
-        """Trees on all rows, as many as served the latest snapshot best with the horizon between.
+    @cached_property
+    def matrix(self) -> Floats:
+        """Values of the columns."""
+        return np.ascontiguousarray(self.rows[self.columns].to_numpy(np.float64))
 
-        None when there is no such pair of snapshots, or when the trees did not make the closed form better there
-        by more than one standard error over customers (the one-standard-error rule, Breiman et al. 1984).
-        """
-        train, late = self._split()
-        if train is None or late is None:
-            return None
-        tried = self._train(train, self.settings.trees.max_rounds, late)
-        if not self._better(tried, late):
-            return None
-        whole = np.ones(len(self.rows), dtype=bool)
-        return Trees(_without_ranges(self._train(whole, tried.best_iteration).model_to_string()))
+    @cached_property
+    def target(self) -> Floats:
+        """What came."""
+        return self.kind.target(self.rows)
 
-    def _better(self, tried: Any, late: npt.NDArray[np.bool_]) -> bool:
-        rows, start = self.rows[late], self.start[late]
-        target = self.kind.target(rows)
-        matrix = np.ascontiguousarray(rows[self.columns].to_numpy(np.float64))
-        learned = start + tried.predict(matrix, raw_score=True, num_threads=1)
-        gain = self.kind.losses(target, start) - self.kind.losses(target, learned)
-        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
-
-    def _split(self) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None]:
-        days = pd.DatetimeIndex(self.rows["as_of"])
-        train = np.asarray(days <= days.max() - timedelta(days=self.kind.horizon_days))
-        if train.sum() < MIN_ROWS or np.unique(self.kind.target(self.rows[train])).size < 2:
-            return None, None
-        return train, np.asarray(days == days.max())
-
-    def _train(
-        self,
-        which: npt.NDArray[np.bool_],
-        rounds: int,
-        valid: npt.NDArray[np.bool_] | None = None,
-    ) -> Any:
+    @cached_property
+    def binned(self) -> Any:
+        """All rows in LightGBM's bins, made once for every set of trees."""
         import lightgbm as lgb
 
-        data = self._data(which)
-        stopping = [] if valid is None else [lgb.early_stopping(_PATIENCE, verbose=False)]
-        checks = [] if valid is None else [self._data(valid, data)]
-        return lgb.train(self._params(int(which.sum())), data, rounds, valid_sets=checks, callbacks=stopping)
-
-    def _data(self, which: npt.NDArray[np.bool_], reference: Any = None) -> Any:
-        import lightgbm as lgb
-
-        rows = self.rows[which]
-        matrix = np.ascontiguousarray(rows[self.columns].to_numpy(np.float64))
         return lgb.Dataset(
-            matrix,
-            self.kind.target(rows),
-            init_score=self.start[which],
+            self.matrix,
+            self.target,
+            weight=self.kind.weight(self.rows),
             feature_name=self.columns,
-            reference=reference,
-            params={"verbosity": -1},
-        )
+            params=self._params(len(self.rows)),
+        ).construct()
+
+    def grow(self, start: Floats) -> _Grown:
+        """Trees on the early rows, as many as served the late ones best."""
+        tried = self.train(self.early, start, self.settings.trees.max_rounds, watched=True)
+        rounds = tried.best_iteration
+        said = tried.predict(self.matrix[self.late], raw_score=True, num_iteration=rounds, num_threads=1)
+        return _Grown(self, start, rounds, start[self.late] + said)
+
+    def beats(self, challenger: Floats, incumbent: Floats) -> bool:
+        """Whether one answer for the late rows is better than another by more than the customers' noise."""
+        rows = self.rows.iloc[self.late]
+        target, weight = self.target[self.late], self.kind.weight(rows)
+        new, old = (weight * self.kind.losses(target, score) for score in (challenger, incumbent))
+        return decide(new, old, rows["customer_id"].to_numpy()).better
+
+    def train(self, places: Places, start: Floats, rounds: int, *, watched: bool = False) -> Any:
+        """LightGBM on some of the rows; `watched` stops it when the late rows no longer gain."""
+        import lightgbm as lgb
+
+        params = self._params(len(places))
+        data = self._part(places, start, params)
+        checks = [self._part(self.late, start, params)] if watched else []
+        stopping = [lgb.early_stopping(_PATIENCE, verbose=False)] if watched else []
+        return lgb.train(params, data, rounds, valid_sets=checks, callbacks=stopping)
+
+    def _part(self, places: Places, start: Floats, params: dict[str, Any]) -> Any:
+        part = self.binned.subset(places, params=params).construct()
+        part.set_init_score(start[places])
+        return part
 
     def _params(self, size: int) -> dict[str, Any]:
         trees = self.settings.trees
@@ -169,7 +227,8 @@ class _Task:
             "bagging_fraction": trees.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": trees.lambda_l2,
-            "max_bin": 127,
+            "max_bin": 255,
+            "feature_pre_filter": False,
             "seed": self.settings.seed % 2**31,
             "deterministic": True,
             "force_row_wise": True,

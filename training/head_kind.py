@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.models.head import logit
+from training.models.head import logit, sigmoid
 
 __all__ = ["HeadKind"]
 
@@ -46,6 +46,15 @@ class HeadKind:
         }
         return losses[self.name]
 
+    def answer(self, score: Floats) -> Floats:
+        """Probability, orders or value of a raw score."""
+        return sigmoid(score) if self.name == "churn" else np.exp(score)
+
+    def constant(self, target: Floats) -> float:
+        """The raw score that answers every row with the mean of what came."""
+        mean = np.array([float(target.mean())])
+        return float((logit(mean) if self.name == "churn" else np.log(mean))[0])
+
     def losses(self, target: Floats, score: Floats) -> Floats:
         """Loss of each row at a raw score: the negative log-likelihood that LightGBM minimises, up to a constant."""
         if self.name == "churn":
@@ -60,6 +69,11 @@ class HeadKind:
         if self.name == "churn":
             return (rows[f"orders_ahead_{h}"].to_numpy(np.float64) == 0).astype(np.float64)
         return np.maximum(rows[f"{self.name}_ahead_{h}"].to_numpy(np.float64), 0.0)
+
+    def weight(self, rows: pd.DataFrame) -> Floats:
+        """How much each row speaks for customers who are left alone; 1 where the panel says nothing of contacts."""
+        name = f"weight_{self.horizon_days}"
+        return rows[name].to_numpy(np.float64) if name in rows else np.ones(len(rows))
 
     def closed_form(self, rows: pd.DataFrame) -> Floats:
         """The anchor on the head's scale: log-odds or log."""

@@ -17,7 +17,7 @@ from training.models.level import LevelCurve
 from training.models.trees import Trees
 
 AS_OF = date(2026, 1, 1)
-LEVEL = LevelCurve((date(2025, 1, 1),), (0.4,), weight=0.5, base=0.1)
+LEVEL = LevelCurve((date(2025, 1, 1),), (0.5,), weight=0.5)
 
 
 @given(st.floats(-1e6, 1e6))
@@ -57,13 +57,27 @@ def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
 
 
 def test_json_keeps_head_and_trees():
-    head = Head(Trees("tree\n"), LEVEL, anchor_mean=-1 / 3)
+    head = Head(Trees("tree\n"), LEVEL, -1 / 3, Trees("free\n"), free_base=2 / 7)
     values, files = head.to_json("churn")
-    assert files == {"churn.txt": "tree\n"}
+    assert files == {"churn.txt": "tree\n", "churn_free.txt": "free\n"}
     again = Head.from_json("churn", json.loads(json.dumps(values)), files)
-    assert (again.level, again.anchor_mean) == (head.level, head.anchor_mean)
+    assert (again.level, again.anchor_mean, again.free_base) == (head.level, head.anchor_mean, head.free_base)
     assert again.trees is not None
-    assert again.trees.text == "tree\n"
+    assert again.free is not None
+    assert (again.trees.text, again.free.text) == ("tree\n", "free\n")
+
+
+def test_an_average_is_half_of_either_and_its_contributions_add_up(demo_bundle, demo_panel):
+    grown = demo_bundle.churn
+    rows = demo_panel.at(demo_panel.as_of)
+    anchor = HeadKind("churn", 60).closed_form(rows)
+    head = Head(grown.trees, LEVEL, anchor_mean=0.3, free=grown.trees, free_base=-0.7)
+    trees = grown.trees.raw(rows)
+    expected = 0.5 * (anchor + trees) + 0.5 * (-0.7 + trees) + LEVEL.at(AS_OF)
+    assert head.raw(anchor, rows, AS_OF) == pytest.approx(expected)
+    parts = head.contributions(anchor, rows, AS_OF)
+    assert np.abs(parts.sum(axis=1) - expected).max() < 1e-9
+    assert (parts["season"] == LEVEL.at(AS_OF)).all()
 
 
 def test_targets_by_hand():

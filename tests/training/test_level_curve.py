@@ -10,7 +10,7 @@ import pytest
 from training.models.level import LevelCurve
 
 DAYS = (date(2025, 1, 1), date(2025, 1, 31), date(2025, 3, 2))
-CURVE = LevelCurve(DAYS, (0.0, 0.3, -0.3), weight=0.8, base=0.05)
+CURVE = LevelCurve(DAYS, (0.0, 0.3, -0.3), weight=0.8)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_the_error_of_a_year_ago_is_interpolated_and_never_extrapolated(as_of, e
     assert CURVE.year_ago(as_of) == (None if error is None else pytest.approx(error, abs=1e-12))
 
 
-def test_the_weight_divides_between_year_ago_and_base():
-    assert CURVE.at(date(2026, 1, 31)) == pytest.approx(0.8 * 0.3 + 0.2 * 0.05)
-    assert CURVE.at(date(2027, 6, 1)) == 0.05
+def test_the_level_is_the_believed_part_of_the_year_ago_error():
+    assert CURVE.at(date(2026, 1, 31)) == pytest.approx(0.8 * 0.3)
+    assert CURVE.at(date(2027, 6, 1)) == 0.0
     assert LevelCurve().at(date(2026, 1, 1)) == 0.0
 
 
@@ -42,5 +42,5 @@ def test_a_year_is_365_days_also_over_a_29_february():
 
 
 def test_json_keeps_every_bit():
-    curve = LevelCurve(DAYS, (0.1 + 0.2, 1 / 3, -1e-17), weight=2 / 3, base=1e-9)
+    curve = LevelCurve(DAYS, (0.1 + 0.2, 1 / 3, -1e-17), weight=2 / 3)
     assert LevelCurve.from_json(json.loads(json.dumps(curve.to_json()))) == curve

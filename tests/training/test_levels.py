@@ -58,17 +58,30 @@ def test_the_weight_goes_to_one_when_last_year_repeats():
     curve = level_curve(dict(zip(CUTS, season, strict=True)), panel_with_gap(), 30)
     assert curve.weight > 0.9
     steady = level_curve(dict.fromkeys(CUTS, 0.4), panel_with_gap(), 30)
-    # Six tests with slope 1, and 0.75 with the weight of one.
-    assert steady.weight == pytest.approx(6.75 / 7)
-    assert steady.base == pytest.approx(0.5 * 0.4 * 360 / 365)
-    assert steady.at(CUTS[-1]) == pytest.approx((6.75 * 0.4 + 0.25 * steady.base) / 7)
+    assert steady.weight == pytest.approx(1.0)
+    assert steady.at(CUTS[-1]) == pytest.approx(0.4)
 
 
 def test_the_weight_goes_to_zero_when_the_errors_of_the_years_disagree():
     errors = {d: (0.4 if k < 12 else -0.4) for k, d in enumerate(CUTS)}
     curve = level_curve(errors, panel_with_gap(), 30)
     assert curve.weight == 0.0
-    assert curve.at(CUTS[-1]) == curve.base
+    assert curve.at(CUTS[-1]) == 0.0
+
+
+def test_the_weight_is_the_slope_with_a_prior_of_two_tests_by_hand():
+    errors = {d: (0.4 if k < 12 else 0.1) for k, d in enumerate(CUTS)}
+    curve = level_curve(errors, panel_with_gap(), 30)
+    # Windows of 30 days do not overlap: six tests of 0.1 on 0.4, and two of slope 1 with the mean square.
+    usual = (0.4**2 + 0.1**2) / 2
+    assert curve.weight == pytest.approx((6 * 0.1 * 0.4 + 2 * usual) / (6 * 0.4**2 + 2 * usual))
+
+
+def test_overlapping_windows_count_by_what_they_do_not_share():
+    errors = {d: (0.4 if k < 12 else 0.1) for k, d in enumerate(CUTS)}
+    curve = level_curve(errors, panel_with_gap(), 120)
+    usual = (0.4**2 + 0.1**2) / 2
+    assert curve.weight == pytest.approx((1.5 * 0.1 * 0.4 + 2 * usual) / (1.5 * 0.4**2 + 2 * usual))
 
 
 def test_a_flat_shop_stays_about_nothing():
@@ -88,8 +101,12 @@ def test_errors_of_a_young_history_do_not_count():
     assert curve.errors[-1] == pytest.approx(0.4)
 
 
-def test_the_persistent_error_waits_for_a_whole_year():
-    panel = panel_with_gap()
-    half = {d: 0.4 for d in CUTS if d >= panel.as_of - timedelta(days=180)}
-    curve = level_curve(half, panel, 30)
-    assert curve.base == pytest.approx(0.5 * (180 / 365) * 0.4)
+def test_only_rows_that_count_tell_the_level():
+    rows = pd.DataFrame({"as_of": pd.Timestamp(day(0)), "btyd_value_30": [1.0] * 100})
+    rows["value_ahead_30"] = [8.0] * 25 + [0.0] * 75
+    rows["weight_30"] = [0.0] * 25 + [1.0] * 75
+    # All who bought were contacted: the others say that nothing came, told by no event.
+    assert realised_errors(rows, VALUE) == {day(0): 0.0}
+    rows["weight_30"] = 2.0
+    assert realised_errors(rows, VALUE)[day(0)] == pytest.approx(np.log(2.0) * 50 / 75)
+    assert realised_errors(rows.assign(weight_30=0.0), VALUE) == {day(0): 0.0}

@@ -1,8 +1,12 @@
-"""One predicted quantity: a closed form, its expected level error, and trees grown on top of the two.
+"""One predicted quantity: a closed form, its expected level error, and trees.
 
-On the head's scale (logit for probabilities, log for orders and value)::
+On the head's scale (logit for probabilities, log for orders and value), by the rung that a back-test allowed::
 
-    answer = closed form + level + trees
+    closed form   answer = closed form + level
+    anchored      answer = closed form + level + trees
+    averaged      answer = level + mean of (closed form + trees) and (constant + trees of their own)
+
+The constant of the free trees makes the total of the average that of the anchored trees.
 """
 
 from __future__ import annotations
@@ -40,47 +44,61 @@ class Head:
     Parameters
     ----------
     trees : Trees or None
-        Grown on top of the closed form; None when the data did not suffice.
+        Grown on top of the closed form; None when they did not beat it.
     level : LevelCurve
         Season and level of the closed form.
     anchor_mean : float
         Mean of the closed form over the reference customers, the zero point of its contribution.
+    free : Trees or None
+        Grown without the closed form, averaged with the others; None when the average did not beat them.
+    free_base : float
+        Constant the free trees start from.
     """
 
     trees: Trees | None = None
     level: LevelCurve = field(default_factory=LevelCurve)
     anchor_mean: float = 0.0
+    free: Trees | None = None
+    free_base: float = 0.0
 
     @property
     def anchor_weight(self) -> float:
         """Weight of the closed form in the answer."""
-        return 1.0
+        return 1.0 if self.free is None else 0.5
 
     def raw(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
-        score = anchor + self.level.at(as_of)
-        return score if self.trees is None else score + self.trees.raw(features)
+        score = anchor if self.trees is None else anchor + self.trees.raw(features)
+        if self.free is not None:
+            score = 0.5 * (score + (self.free_base + self.free.raw(features)))
+        return score + self.level.at(as_of)
 
     def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""
-        base = self.anchor_mean + self.level.base
-        if self.trees is None:
-            parts = pd.DataFrame({"base": base}, index=features.index)
-        else:
+        weight = self.anchor_weight
+        parts = pd.DataFrame({"base": 0.0}, index=features.index)
+        if self.trees is not None:
             parts = self.trees.contributions(features)
-            parts["base"] += base
-        parts["anchor"] = anchor - self.anchor_mean
-        parts["season"] = self.level.at(as_of) - self.level.base
+        if self.free is not None:
+            # Both sets of trees are grown on the same columns.
+            parts = 0.5 * (parts + self.free.contributions(features))
+            parts["base"] += 0.5 * self.free_base
+        parts["base"] += weight * self.anchor_mean
+        parts["anchor"] = weight * (anchor - self.anchor_mean)
+        parts["season"] = self.level.at(as_of)
         return parts
 
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""
-        files = {} if self.trees is None else {f"{name}.txt": self.trees.text}
-        return {"level": self.level.to_json(), "anchor_mean": self.anchor_mean}, files
+        texts = {f"{name}.txt": self.trees, f"{name}_free.txt": self.free}
+        values = {"anchor_mean": self.anchor_mean, "free_base": self.free_base}
+        return {"level": self.level.to_json(), **values}, {
+            n: t.text for n, t in texts.items() if t is not None
+        }
 
     @classmethod
     def from_json(cls, name: str, values: dict[str, Any], files: dict[str, str]) -> Head:
         """The head written by `to_json`."""
-        text = files.get(f"{name}.txt")
+        trees, free = (Trees(files[n]) if n in files else None for n in (f"{name}.txt", f"{name}_free.txt"))
         level = LevelCurve.from_json(values["level"])
-        return cls(None if text is None else Trees(text), level, values["anchor_mean"])
+        return cls(trees, level, float(values["anchor_mean"]), free, float(values["free_base"]))

@@ -28,11 +28,9 @@ class LevelCurve:
     days : tuple of date
         Cut-off days with a realised error, rising.
     errors : tuple of float
-        Realised minus expected on the head's scale.
+        Realised minus expected on the head's scale, as far as the history of the day is to be believed.
     weight : float
         Trust in the error of a year ago, in [0, 1].
-    base : float
-        Error that is assumed where the year-ago one is not trusted: the persistent bias of the anchor.
 
     Examples
     --------
@@ -46,7 +44,6 @@ class LevelCurve:
     days: tuple[date, ...] = ()
     errors: tuple[float, ...] = ()
     weight: float = 0.0
-    base: float = 0.0
 
     def year_ago(self, as_of: date) -> float | None:
         """The realised error a year before `as_of`, interpolated; None outside the curve."""
@@ -57,17 +54,20 @@ class LevelCurve:
         return float(np.interp(float(day.toordinal()), axis, np.array(self.errors)))
 
     def at(self, as_of: date) -> float:
-        """The level error expected for `as_of`."""
+        """The level error expected for `as_of`: none where there is no year-ago one."""
         error = self.year_ago(as_of)
-        return self.base if error is None else self.weight * error + (1.0 - self.weight) * self.base
+        return 0.0 if error is None else self.weight * error
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle."""
-        days = [d.isoformat() for d in self.days]
-        return {"days": days, "errors": list(self.errors), "weight": self.weight, "base": self.base}
+        return {
+            "days": [d.isoformat() for d in self.days],
+            "errors": list(self.errors),
+            "weight": self.weight,
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> LevelCurve:
         """The curve written by `to_json`."""
         days = tuple(date.fromisoformat(d) for d in values["days"])
-        return cls(days, tuple(values["errors"]), float(values["weight"]), float(values["base"]))
+        return cls(days, tuple(values["errors"]), float(values["weight"]))

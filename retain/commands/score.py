@@ -41,6 +41,9 @@ def score(
     raw: Annotated[
         bool, typer.Option("--raw", help="For programs: text cells as they are, not safe in Excel.")
     ] = False,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", metavar="FILE", help="Score the rows of one flat table.")
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -48,6 +51,11 @@ def score(
     from retain.config import load_config
 
     screen = Screen(json=json, quiet=quiet)
+    if snapshot is not None:
+        from retain.flat_runs import flat_project, score_flat
+
+        screen.result(*score_flat(screen, flat_project(path), snapshot, out, raw))
+        return
     screen.result(*_run(screen, load_config(path), as_of, out, raw))
 
 

@@ -23,6 +23,32 @@ def train(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="Nothing at or after this day is used.")
     ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--snapshot", metavar="FILE", help="Learn from one flat table with a label."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="COLUMN", help="With --snapshot: who left.")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option("--positive", metavar="VALUE", help="With --snapshot: the label's value for left."),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="With --snapshot: names the customer.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="COLUMN", help="With --snapshot: leave out; repeatable."),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="COLUMN", help="With --snapshot: was known before; repeatable."),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", min=1, max=20, help="With --snapshot: repeats of the cross-validation."),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -30,6 +56,18 @@ def train(
     from retain.config import load_config
 
     screen = Screen(json=json, quiet=quiet)
+    if snapshot is not None:
+        from retain.flat_runs import FlatOptions, flat_project, train_flat
+
+        named = (tuple(drop or ()), tuple(allow or ()))
+        options = FlatOptions(snapshot, label, id_column, positive, *named, repeats)
+        document, told = train_flat(screen, flat_project(path), options)
+        screen.result(document, *told)
+        return
+    if any((label, positive, id_column, drop, allow, repeats)):
+        from features.errors import ConfigError
+
+        raise ConfigError("--label, --positive, --id, --drop, --allow and --repeats need --snapshot FILE")
     project = load_config(path)
     trained, bundle, verdict, run_id = _run(screen, project, as_of)
     screen.result(_document(project, trained, bundle, verdict, run_id), *_tell(trained, bundle, verdict))

@@ -256,7 +256,7 @@ _CALENDAR = ReasonGroup(
     "calendar",
     "time of the year",
     "时节",
-    ("season_*", "spend_year_ago_*", "holiday*"),
+    ("season_*", "spend_year_ago_*", "holiday_*", "*_holiday"),
     (
         Phrase(
             "time of the year: spent {spend_year_ago_90d:money} in these 90 days a year ago",

@@ -7,6 +7,7 @@ fails is told by its reason.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import lru_cache
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["OUTSIDE", "cache_folder", "environment", "outside"]
 PEERS = Path(__file__).with_name("peers")
 _INSTALL_SECONDS = 900
 _RUN_SECONDS = 600
+_RETRY_SECONDS = 3_600
 
 
 def cache_folder() -> Path:
@@ -35,38 +37,41 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retain-benchmarks"
 
 
-@lru_cache
 def environment(package: str) -> Path:
     """Python of the package's environment, made if it is not there.
 
     Raises
     ------
     CouldNotRun
-        With the last line of the installer, when it fails.
+        With the last line of the installer, when it fails; it is tried again after an hour.
     """
     wanted = PEERS / package / "requirements.txt"
     key = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache_folder() / f"{package}-{key}"
-    python = folder / "bin" / "python"
-    if (folder / "ready").exists():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
+    failed = folder.with_suffix(".failed")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        # Parts run side by side; one of them installs, the others wait.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if failed.exists() and time.time() - failed.stat().st_mtime < _RETRY_SECONDS:
+            raise CouldNotRun(failed.read_text(encoding="utf-8"))
+        if not (folder / "ready").exists():
+            try:
+                _install(package, folder, wanted)
+            except CouldNotRun as error:
+                failed.write_text(str(error), encoding="utf-8")
+                raise
+    return folder / "bin" / "python"
+
+
+def _install(package: str, folder: Path, wanted: Path) -> None:
     print(f"installing {package} into {folder.name} of the cache ...", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
     _called([sys.executable, "-m", "venv", str(folder)], _INSTALL_SECONDS, f"{package} has no environment")
-    install = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-        str(wanted),
-    ]
+    python = str(folder / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted)]
     _called(install, _INSTALL_SECONDS, f"{package} cannot be installed")
     (folder / "ready").touch()
-    return python
 
 
 def outside(package: str, model: str) -> Peer:
@@ -104,7 +109,7 @@ def ask(
         script = str(PEERS / package / "forecast.py")
         call = [str(python), script, model, str(given), str(wanted), str(known.window), *map(str, judged)]
         said = _called(call, _RUN_SECONDS, f"{package} failed")
-        found = pd.read_csv(wanted, float_precision="round_trip")
+        found = pd.read_csv(wanted)
     bad = int((~np.isfinite(found.to_numpy(np.float64))).any(axis=1).sum())
     if bad:
         raise CouldNotRun(f"{package}: {bad} of {len(found)} customers have no finite answer")
@@ -114,6 +119,7 @@ def ask(
 def _called(command: list[str], seconds: int, failure: str) -> str:
     """What a command prints; its last line of complaint as the reason when it fails."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    clean |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False, env=clean

@@ -32,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 from quality_figures import COMPARED, FIGURES, Judgement, judge_meetings, own_customers
 from quality_peers import IN_PROCESS, hold_meeting, know, settings_for
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.load import tables_from_frames
 from retain.shop import ShopSettings, simulate
@@ -173,6 +174,8 @@ def meet_shop(name: str, seed: int) -> tuple[Meeting, dict[str, str]]:
     return hold_meeting(tables, known, {p: IN_PROCESS[p] for p in PEERS}, (case.horizon,))
 
 
+# On busy cores the threads of a linear algebra wait for each other more than they work.
+@threadpool_limits.wrap(limits=1)
 def judge(name: str, seeds: Sequence[int], *, draws: int = 400) -> Judged:
     """Figures and paired intervals of one kind of shop."""
     began = time.perf_counter()

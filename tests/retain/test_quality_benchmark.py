@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from training.meeting import OURS, Forecast, Meeting
@@ -93,3 +95,110 @@ def test_shops_cut_at_another_season_with_another_seed(shops: ModuleType) -> Non
     assert (settings.end - day).days == 28
     assert (later - day).days == 61
     assert other.orders_per_year == 52
+
+
+COMPARISON = {"difference": 0.01, "low": 0.002, "high": 0.02}
+FIGURES = {"AUC": 0.816, "log loss": 0.49, "ECE": 0.02, "MAE": 300.0, "RMSE": 1000.0, "nGini": 0.85}
+
+
+def retail(**others: object) -> dict[str, object]:
+    """The part of Online Retail II as a run gives it."""
+    models = {OURS: FIGURES | {"dec": 0.1, "lvl": 0.05}, "flat": FIGURES | {"dec": 0.2, "lvl": 0.0}}
+    lost = [{"figure": "lvl", "verdict": "worse", **COMPARISON}]
+    return {
+        "customers": [4_000, 5_000],
+        "evidence": ["ml"],
+        "models": models,
+        "intervals": {"flat": lost},
+        "absent": {"other": "cannot be installed"},
+    } | others
+
+
+def test_a_page_says_what_was_missed_and_where_a_peer_is_better() -> None:
+    pages = importlib.import_module("quality_page")
+    text = pages.page({"retail": retail()}, [], command="python benchmarks/quality.py", machine="one core")
+    assert "| Online Retail II 90 d MAE | 300 | 291 | **missed** | 280 | **missed** |" in text
+    assert "| Online Retail II 90 d AUC | 0.816 | 0.815 | met | 0.82 | **missed** |" in text
+    assert "| flat | +0.01 [+0.002, +0.02] **worse** |" in text
+    assert "| other | could not run: cannot be installed |" in text
+    assert "4,000 to 5,000 customers; evidence ml." in text
+
+
+def test_a_part_that_failed_misses_its_floors() -> None:
+    pages = importlib.import_module("quality_page")
+    parts = {"year": {"failed": "OSError: no such file"}, "speed": {"failed": "OSError: no such file"}}
+    text = pages.page(parts, [], command="c", machine="m")
+    assert text.count("Could not run: OSError: no such file") == 2
+    wanted = pages.targets(parts)
+    assert len(wanted) == 5
+    assert not any(t.reached(t.floor) for t in wanted)
+
+
+def test_answers_are_kept_for_the_same_code_only(tmp_path: Path) -> None:
+    quality = importlib.import_module("quality")
+    kept = quality._Kept(tmp_path, "same")
+    kept.put("shop: two, hundred", {"part_seconds": 1.0, "models": {}})
+    kept.put("year", {"part_seconds": 1.0, "failed": "OSError: gone"})
+    assert quality._Kept(tmp_path, "same").get("shop: two, hundred") == {"part_seconds": 1.0, "models": {}}
+    assert quality._Kept(tmp_path, "same").get("year") is None
+    assert quality._Kept(tmp_path, "other").get("shop: two, hundred") is None
+    assert quality.run_part("year", tmp_path, (1,))["failed"]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The door to other packages, with one that writes back what it was given as its forecast."""
+    door = importlib.import_module("quality_outside")
+    (tmp_path / "echo").mkdir()
+    (tmp_path / "echo" / "forecast.py").write_text(
+        "import csv, sys\n"
+        "if sys.argv[1] == 'broken':\n    raise SystemExit('it did not converge')\n"
+        "rows = list(csv.DictReader(open(sys.argv[2])))\n"
+        "h = sys.argv[5]\n"
+        "with open(sys.argv[3], 'w') as out:\n"
+        "    out.write(f'no_order,orders_{h},value_{h}\\n')\n"
+        "    out.writelines(f\"0.5,{r['x']},{r['m'] if sys.argv[1] == 'whole' else ''}\\n\" for r in rows)\n"
+        "print('{\"seconds\": 0.1}')\n"
+    )
+    monkeypatch.setattr(door, "PEERS", tmp_path)
+    monkeypatch.setattr(door, "environment", lambda name: Path(sys.executable))
+    return door
+
+
+def test_another_package_answers_by_files_and_gaps_are_not_guessed(package: ModuleType) -> None:
+    peers = importlib.import_module("quality_peers")
+    history = {
+        "frequency": [0.0, 2.0],
+        "recency": [0.0, 9.0],
+        "T": [5.0, 9.5],
+        "monetary_value": [np.nan, 0.1],
+    }
+    known = SimpleNamespace(now=pd.DataFrame(history, index=["a", "b"]), window=H)
+    found = package.outside("echo", "whole")(known, (H,))
+    assert found.expected_orders[H].tolist() == [0.0, 2.0]
+    assert found.expected_value[H].tolist() == [0.0, 0.1]
+    with pytest.raises(peers.CouldNotRun, match="2 of 2 customers have no finite answer"):
+        package.outside("echo", "gaps")(known, (H,))
+    with pytest.raises(peers.CouldNotRun, match="echo failed: it did not converge"):
+        package.outside("echo", "broken")(known, (H,))
+
+
+def test_an_installation_that_failed_is_told_and_not_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, peers = importlib.import_module("quality_outside"), importlib.import_module("quality_peers")
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "requirements.txt").write_text("")
+    monkeypatch.setattr(door, "PEERS", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    calls = []
+
+    def refuse(command: list[str], seconds: int, failure: str) -> str:
+        calls.append(command)
+        raise peers.CouldNotRun(f"{failure}: no network")
+
+    monkeypatch.setattr(door, "_called", refuse)
+    for _ in range(2):
+        with pytest.raises(peers.CouldNotRun, match="none has no environment: no network"):
+            door.environment("none")
+    assert len(calls) == 1

@@ -23,7 +23,7 @@ def main(name, given, wanted, window, *horizons):
     """Fit, predict, write."""
     from pymc_marketing import clv
 
-    rows = pd.read_csv(given, float_precision="round_trip")
+    rows = pd.read_csv(given)
     data = pd.DataFrame(
         {
             "customer_id": np.arange(len(rows)),

@@ -264,14 +264,14 @@ class _Rows:
         """What was done, in English and Chinese."""
         out, rows = int((weights == 0).any(axis=1).sum()), len(weights)
         en = (
-            f"contacts: {self.campaigns} campaigns chose whom to contact by behaviour; {out:,} of {rows:,} rows "
-            "are left out, as they do not show what happens without a contact"
+            f"contacts: {self.campaigns} campaign(s) chose whom to contact by behaviour; {out:,} of {rows:,} rows are "
+            "left out, as they do not show what happens without a contact"
         )
         zh = f"营销触达:{self.campaigns} 个活动按客户行为挑选对象;{rows:,} 行中有 {out:,} 行不反映无触达时的情况,未用于训练"
         if self.unheld:
             en += (
-                f". {self.unheld} of them left nobody alone by chance: their customers, and all alike, cannot teach. "
-                "Leave a random tenth of each campaign alone and record it (arm hold-out)"
+                f". {self.unheld} of them left nobody alone by chance, so that their customers, and all alike, cannot "
+                "teach: leave a random tenth of each campaign alone and record it (arm hold-out)"
             )
             zh += (
                 f"。其中 {self.unheld} 个活动没有随机留出对照组,被触达客户及相似客户均无法用于学习;"

@@ -33,13 +33,16 @@ class WinBack:
     saved : float
         Chance that a contact brings the customer back, in [0, 1].
     effect_days : int
-        A saved customer places one order and Poisson(1) more within so many days of the contact.
+        Days after the contact within which a saved customer orders, ≥ 1.
+    orders : float
+        Mean number of orders of a saved customer: one, and Poisson(orders - 1) more, ≥ 1.
     """
 
     share: float = 0.3
     hold_out: float = 0.0
     saved: float = 0.9
-    effect_days: int = 90
+    effect_days: int = 60
+    orders: float = 1.0
 
 
 def win_back(shop: Shop, day: date, plan: WinBack) -> Shop:
@@ -100,7 +103,7 @@ def _extra_orders(
     """Orders of the saved: each repeats the lines of the customer's last order at a later time."""
     own = sold[sold["customer_id"].isin(customers)]
     lines = own[own["order_id"] == own.groupby("customer_id")["order_id"].transform("last")]
-    customer = np.repeat(customers, 1 + rng.poisson(1.0, len(customers)))
+    customer = np.repeat(customers, 1 + rng.poisson(plan.orders - 1.0, len(customers)))
     minute = rng.integers(7 * 60, plan.effect_days * 1440, len(customer))
     number = pd.Series(np.arange(len(customer))).astype(str)
     visits = pd.DataFrame(

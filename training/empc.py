@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import betainc
+from sklearn.isotonic import isotonic_regression
 
 from training.ranking import Floats, check_pair
 
@@ -85,22 +85,16 @@ def empc(churned: ArrayLike, score: ArrayLike, settings: EmpcSettings | None = N
 
 
 def _hull(y: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """Corners of the ROC curve's convex hull: shares of churners and of stayers contacted."""
+    """Corners of the ROC curve's convex hull: shares of churners and of stayers contacted.
+
+    The hull is the isotonic regression of the outcomes on the order of the scores: each of its steps is one edge
+    (Fawcett & Niculescu-Mizil 2007, PAV and the ROC convex hull, Machine Learning 68).
+    """
     levels, group = np.unique(-score, return_inverse=True)
+    count = np.bincount(group, minlength=levels.size).astype(np.float64)
     churners = np.bincount(group, weights=y, minlength=levels.size)
-    stayers = np.bincount(group, weights=1 - y, minlength=levels.size)
-    found = np.append(0.0, churners.cumsum() / churners.sum())
-    wasted = np.append(0.0, stayers.cumsum() / stayers.sum())
-    kept: list[int] = []
-    for i in range(found.size):
-        while len(kept) > 1 and _not_above(found, wasted, kept[-2], kept[-1], i):
-            kept.pop()
-        kept.append(i)
-    corners: npt.NDArray[np.intp] = np.array(kept)
-    return found[corners], wasted[corners]
-
-
-def _not_above(found: Floats, wasted: Floats, a: int, b: int, c: int) -> bool:
-    """Whether corner b lies on or below the line from a to c."""
-    left = (found[b] - found[a]) * (wasted[c] - wasted[a])
-    return bool(left <= (found[c] - found[a]) * (wasted[b] - wasted[a]))
+    step = isotonic_regression(churners / count, sample_weight=count, increasing=False)
+    last = np.append(step[1:] != step[:-1], True)
+    found = churners.cumsum()[last] / churners.sum()
+    wasted = (count - churners).cumsum()[last] / (count - churners).sum()
+    return np.append(0.0, found), np.append(0.0, wasted)

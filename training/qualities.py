@@ -124,6 +124,8 @@ def check_meetings(meetings: Sequence[Meeting]) -> None:
         at = f"quality card, cut-off {meeting.day.isoformat()}"
         if OURS not in meeting.forecasts:
             raise InputError(f"{at}: no forecast called {OURS!r}; pass the judged model under this name")
+        if not meeting.customer.size:
+            raise InputError(f"{at}: no customer; leave this day out")
         if np.unique(meeting.customer).size < meeting.customer.size:
             raise InputError(f"{at}: a customer occurs twice; pass one row per customer")
         for name, forecast in meeting.forecasts.items():

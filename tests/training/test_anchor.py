@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import NotEnoughData
+from features.errors import ModelError, NotEnoughData
+from features.load import tables_from_frames
+from retain.shop import ShopSettings, simulate
 from tests.training.small_shops import history
 from training.models.anchor import Anchor
 from training.models.gamma_gamma import GammaGamma
+from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
+from training.panel import build_panel
 
 ANCHOR = Anchor(
     MbgNbd(r=0.5, alpha=60.0, a=0.9, b=2.5),
@@ -92,3 +98,57 @@ def test_a_handful_of_customers_is_fitted_with_a_ridge(size):
     found = Anchor.fit(rows, ridge=1.0).columns(rows, (30, 365))
     assert np.isfinite(np.log(found)).all(axis=None)
     assert (found["btyd_orders_365"] < 365 * 3).all()
+
+
+def known_outcome(timing: str, seed: int) -> pd.DataFrame:
+    """Customers of a simulated shop 90 days before its end, with what they did then."""
+    shop = simulate(ShopSettings(customers=900, days=730, seed=seed, timing=timing))
+    tables = tables_from_frames(
+        {"orders": shop.tables["orders"]}, timezone=shop.settings.timezone, currency="EUR"
+    )
+    panel = build_panel(tables, shop.settings.end, (90,))
+    last = max(day for day in panel.days if day <= shop.settings.end - timedelta(days=90))
+    return panel.at(last)
+
+
+def log_loss(rows: pd.DataFrame, no_order: np.ndarray) -> float:
+    silent = rows["orders_ahead_90"].to_numpy() == 0
+    return float(-np.log(np.where(silent, no_order, 1 - no_order)).mean())
+
+
+@pytest.mark.parametrize("seed", [31, 32])
+def test_a_shop_with_a_rhythm_is_predicted_better_for_it(seed):
+    rows = known_outcome("regular", seed)
+    found = Anchor.fit(rows)
+    assert isinstance(found.buying, MbgCnbdK)
+    assert found.buying.k > 1
+    plain = replace(found, buying=MbgNbd.fit(rows["frequency"], rows["recency"], rows["T"], ridge=1e-3))
+    with_rhythm, without = (log_loss(rows, a.no_order_probability(rows, 90)) for a in (found, plain))
+    assert with_rhythm < without - 0.02
+    assert Anchor.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_shop_without_a_rhythm_keeps_mbg_nbd():
+    assert isinstance(Anchor.fit(known_outcome("irregular", 33)).buying, MbgNbd)
+
+
+def test_a_rhythm_keeps_the_bits_of_the_batch():
+    found = replace(ANCHOR, buying=MbgCnbdK(k=3, r=0.5, alpha=20.0, a=0.9, b=2.5))
+    together = found.columns(ROWS, (30, 365))
+    for i in range(0, len(ROWS), 7):
+        pd.testing.assert_frame_equal(
+            found.columns(ROWS.iloc[[i]], (30, 365)), together.iloc[[i]], check_exact=True
+        )
+
+
+def test_columns_of_all_horizons_are_those_of_each():
+    columns = ANCHOR.columns(ROWS, (30, 90))
+    for h in (30, 90):
+        assert np.array_equal(columns[f"btyd_no_order_{h}"], ANCHOR.no_order_probability(ROWS, h))
+        assert np.array_equal(columns[f"btyd_orders_{h}"], ANCHOR.expected_orders(ROWS, h))
+
+
+def test_a_record_of_another_kind_is_refused():
+    record = ANCHOR.to_json()
+    with pytest.raises(ModelError, match="got 'prophecy'"):
+        Anchor.from_json({**record, "buying": {**record["buying"], "model": "prophecy"}})

@@ -217,3 +217,16 @@ def test_records_round_trip_and_are_checked(model):
 def test_silence_lowers_the_chance_of_being_alive(model, wait):
     before, after = model.p_alive([3, 3], [60, 60], [100, 100 + wait])
     assert after <= before * (1 + 1e-12)
+
+
+@EVERY
+def test_each_customer_may_have_an_own_horizon(model):
+    x, t_x, T = base(40)
+    own = np.linspace(0, 400, 40)
+    for answer in answers(model):
+        found = answer(x, t_x, T, own)
+        assert [
+            answer(x[i : i + 1], t_x[i : i + 1], T[i : i + 1], own[i])[0] for i in range(40)
+        ] == found.tolist()
+        with pytest.raises(InputError, match="one for each customer"):
+            answer(x, t_x, T, own[:3])

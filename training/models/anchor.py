@@ -1,12 +1,14 @@
 """The closed-form expectation every learned model starts from: MBG/NBD for orders, Gamma-Gamma for spend.
 
-Fitted on one snapshot's own history. It answers for any horizon, for new customers too, and it is what
+Where the customers of the shop have a rhythm, MBG/CNBD-k takes the place of MBG/NBD; the day's own history
+decides. Fitted on one snapshot's own history. It answers for any horizon, for new customers too, and it is what
 remains when there is too little data to learn more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import NotEnoughData
+from training.models.btyd import thin
 from training.models.gamma_gamma import GammaGamma
+from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
 
 __all__ = ["Anchor"]
 
 Floats = npt.NDArray[np.float64]
+_KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbdK.name: MbgCnbdK}
+# Customers enough to tell a rhythm from none; looking at more would cost time at every snapshot.
+_TELLING = 1_000
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,8 @@ class Anchor:
 
     Parameters
     ----------
-    buying : MbgNbd
-        Purchase days per customer, time in days.
+    buying : MbgNbd or MbgCnbdK
+        Purchase days per customer, time in days; MBG/CNBD-k where the customers have a rhythm.
     spending : GammaGamma
         Spend per purchase day, fitted on customers with two or more.
     orders_per_day : float
@@ -38,7 +45,7 @@ class Anchor:
         Share of spend that is not returned, in [0, 1].
     """
 
-    buying: MbgNbd
+    buying: MbgNbd | MbgCnbdK
     spending: GammaGamma
     orders_per_day: float
     kept_share: float
@@ -70,7 +77,7 @@ class Anchor:
         kept = float(features["value_total"].sum()) / spend if spend > 0 else 1.0
         per_day = float(features["orders_total"].sum()) / max(1.0, float(features["purchase_days"].sum()))
         return cls(
-            MbgNbd.fit(x, t_x, T, ridge=ridge),
+            _buying(x, t_x, T, ridge),
             GammaGamma.fit(days, mean, ridge=ridge),
             max(1.0, per_day),
             min(1.0, max(0.0, kept)),
@@ -78,7 +85,7 @@ class Anchor:
 
     def no_order_probability(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         """P(no purchase day within the horizon), in (0, 1)."""
-        return np.clip(1.0 - self.buying.p_order_within(*_history(features), horizon_days), 1e-9, 1 - 1e-9)
+        return self._no_order(self.buying.p_order_within(*_history(features), horizon_days))
 
     def alive_probability(self, features: pd.DataFrame) -> Floats:
         """P(alive): not a churn score, see the notes on churn; a feature only."""
@@ -86,8 +93,7 @@ class Anchor:
 
     def expected_orders(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         """Expected orders within the horizon, ≥ 0."""
-        days = self.buying.expected_orders(*_history(features), horizon_days)
-        return np.maximum(days, 1e-12) * self.orders_per_day
+        return self._orders(self.buying.expected_orders(*_history(features), horizon_days))
 
     def value_per_order(self, features: pd.DataFrame) -> Floats:
         """Expected spend less returns per order, currency."""
@@ -96,14 +102,23 @@ class Anchor:
 
     def columns(self, features: pd.DataFrame, horizons_days: tuple[int, ...]) -> pd.DataFrame:
         """Expectations as columns ``btyd_*`` for each horizon."""
+        history, size = _history(features), len(features)
+        # All horizons in one call: on the live path a call costs more than its arithmetic.
+        x, t_x, T = (np.tile(values, len(horizons_days)) for values in history)
+        until = np.repeat(np.asarray(horizons_days, dtype=np.float64), size)
+        no_order = self._no_order(self.buying.p_order_within(x, t_x, T, until)).reshape(-1, size)
+        orders = self._orders(self.buying.expected_orders(x, t_x, T, until)).reshape(-1, size)
         value = self.value_per_order(features)
-        found: dict[str, Floats] = {"btyd_alive": self.alive_probability(features), "btyd_order_value": value}
-        for h in horizons_days:
-            orders = self.expected_orders(features, h)
-            found[f"btyd_no_order_{h}"] = self.no_order_probability(features, h)
-            found[f"btyd_orders_{h}"] = orders
-            found[f"btyd_value_{h}"] = orders * value
-        return pd.DataFrame(found, index=features.index)
+        found = [self.buying.p_alive(*history), value]
+        for i in range(len(horizons_days)):
+            found += [no_order[i], orders[i], orders[i] * value]
+        return pd.DataFrame(np.stack(found, axis=1), index=features.index, columns=_names(horizons_days))
+
+    def _no_order(self, some: Floats) -> Floats:
+        return np.clip(1.0 - some, 1e-9, 1 - 1e-9)
+
+    def _orders(self, days: Floats) -> Floats:
+        return np.maximum(days, 1e-12) * self.orders_per_day
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle."""
@@ -118,11 +133,27 @@ class Anchor:
     def from_json(cls, values: dict[str, Any]) -> Anchor:
         """The anchor written by `to_json`."""
         return cls(
-            MbgNbd.from_json(values["buying"]),
+            _KINDS.get(values["buying"].get("model"), MbgNbd).from_json(values["buying"]),
             GammaGamma.from_json(values["spending"]),
             float(values["orders_per_day"]),
             float(values["kept_share"]),
         )
+
+
+def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float) -> MbgNbd | MbgCnbdK:
+    """MBG/CNBD-k with the k that (evenly drawn) customers speak for; MBG/NBD where they have no rhythm."""
+    some = thin(x.size, keep=_TELLING)
+    k = MbgCnbdK.fit(x[some], t_x[some], T[some], ridge=ridge).k
+    if k == 1:
+        return MbgNbd.fit(x, t_x, T, ridge=ridge)
+    return MbgCnbdK.fit(x, t_x, T, ridge=ridge, k=k)
+
+
+@lru_cache(maxsize=64)
+def _names(horizons_days: tuple[int, ...]) -> pd.Index:
+    kinds = ("no_order", "orders", "value")
+    each = [f"btyd_{kind}_{h}" for h in horizons_days for kind in kinds]
+    return pd.Index(["btyd_alive", "btyd_order_value", *each])
 
 
 def _history(features: pd.DataFrame) -> tuple[Floats, Floats, Floats]:

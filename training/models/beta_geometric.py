@@ -136,7 +136,7 @@ class BetaGeometric(PurchaseModel):
         """
         return expit(-self._log_odds_stopped(*check_summary(x, t_x, T)))
 
-    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
+    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Probability of at least one purchase in (T, T + horizon_days]; one minus it is the churn score.
 
         Returns
@@ -151,10 +151,10 @@ class BetaGeometric(PurchaseModel):
             P(alive) · (1 − E[e^(−λh)]) = P(alive) · (1 − ((α+T)/(α+T+h))^(r+x))
         """
         x, t_x, T = check_summary(x, t_x, T)
-        ratio = check_horizon(horizon_days) / (self.alpha + T)
+        ratio = check_horizon(horizon_days, x.size) / (self.alpha + T)
         return expit(-self._log_odds_stopped(x, t_x, T)) * -np.expm1(-(self.r + x) * np.log1p(ratio))
 
-    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
+    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Expected number of purchases in (T, T + horizon_days].
 
         Returns
@@ -166,7 +166,7 @@ class BetaGeometric(PurchaseModel):
         P(alive) times ``orders_while_alive`` with the posterior λ ~ Gamma(r+x, α+T), p ~ Beta(a, b+x+m).
         """
         x, t_x, T = check_summary(x, t_x, T)
-        ratio = check_horizon(horizon_days) / (self.alpha + T)
+        ratio = check_horizon(horizon_days, x.size) / (self.alpha + T)
         (count, distinct), inverse = unique_rows(x, ratio)
         b_x = self.b + self.chances_at_first + count
         orders = orders_while_alive(self.a, b_x, self.r + count, distinct)

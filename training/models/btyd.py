@@ -69,11 +69,11 @@ class PurchaseModel(Protocol):
         """Probability that the customer has not stopped for good by ``T``."""
         ...
 
-    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
-        """Expected purchases in the ``horizon_days`` after ``T``."""
+    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
+        """Expected purchases in the ``horizon_days`` after ``T``; one horizon for all, or one each."""
         ...
 
-    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
+    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Probability of at least one purchase in the ``horizon_days`` after ``T``."""
         ...
 
@@ -184,11 +184,22 @@ def check_weights(weights: ArrayLike | None, size: int) -> Floats:
     return w
 
 
-def check_horizon(horizon_days: float) -> float:
-    """A horizon as a finite float ≥ 0."""
-    horizon = float(horizon_days)
-    if not (math.isfinite(horizon) and horizon >= 0):
-        raise InputError(f"horizon_days: expected a finite number ≥ 0, got {horizon_days}")
+def check_horizon(horizon_days: ArrayLike, customers: int | None = None) -> Floats:
+    """Horizons as finite floats ≥ 0: one for all, or one for each customer.
+
+    Examples
+    --------
+    >>> check_horizon(90), check_horizon([30, 90], customers=2)
+    (array(90.), array([30., 90.]))
+    """
+    try:
+        horizon = np.asarray(horizon_days, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"horizon_days: expected a number of days, got {horizon_days!r}") from error
+    if not (np.isfinite(horizon) & (horizon >= 0)).all():
+        raise InputError(f"horizon_days: expected finite numbers ≥ 0, got {horizon_days!r}")
+    if horizon.ndim and horizon.shape != (customers,):
+        raise InputError(f"horizon_days: expected one number, or one for each customer, got {horizon.shape}")
     return horizon
 
 

@@ -105,7 +105,8 @@ class MbgCnbdK(PurchaseModel):
         t_x, T : times from the first to the last purchase and to the cut, one unit for both
         weights : customers each row stands for, > 0; one each by default
         ridge : ≥ 0; strength of a normal prior on the log-parameters (time in units of mean T)
-        k : phases per purchase, 1 to 12; by default 1, 2, … up to 4 are tried while the likelihood rises
+        k : phases per purchase, 1 to 12; by default 1, 2, … up to 4 are tried while the likelihood rises, and a
+            rhythm is believed if its gain over k = 1 is more than its standard error over customers
         log_gaps : sum of the logarithms of each customer's gaps, in the same unit of time; where known, k is
             chosen by the likelihood of all purchase times, else by that of (x, t_x) alone
 
@@ -119,15 +120,15 @@ class MbgCnbdK(PurchaseModel):
         gaps = _check_log_gaps(log_gaps, x.size)
         if k is not None:
             return cls._fit_k(x, t_x, T, w, ridge=ridge, k=_check_k(k))
-        best, most = None, -np.inf
-        for tried in range(1, MOST + 1):
+        best = plain = cls._fit_k(x, t_x, T, w, ridge=ridge, k=1)
+        most = none = plain.log_likelihood(x, t_x, T, log_gaps=gaps)
+        for tried in range(2, MOST + 1):
             model = cls._fit_k(x, t_x, T, w, ridge=ridge, k=tried, near=best)
-            found = float(np.sum(w * model.log_likelihood(x, t_x, T, log_gaps=gaps)))
-            if best is not None and found <= most:
+            found = model.log_likelihood(x, t_x, T, log_gaps=gaps)
+            if np.sum(w * found) <= np.sum(w * most):
                 break
             best, most = model, found
-        assert best is not None
-        return best
+        return best if _surely_above(most - none, w) else plain
 
     @classmethod
     def _fit_k(
@@ -189,7 +190,7 @@ class MbgCnbdK(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         return self._phases(x, t_x, T)[0]
 
-    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
+    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Probability of at least one purchase in (T, T + horizon_days]; one minus it is the churn score.
 
         Returns
@@ -205,12 +206,12 @@ class MbgCnbdK(PurchaseModel):
         """
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
-        horizon = check_horizon(horizon_days)
+        horizon = check_horizon(horizon_days, x.size)
         share, shape = horizon / (self.alpha + T + horizon), self.r + self.k * x
         tails = [phases[j] * betainc(self.k - j, shape + j, share) for j in range(self.k)]
         return alive * np.minimum(np.sum(tails, axis=0), 1.0)
 
-    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: float) -> Floats:
+    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Expected number of purchases in (T, T + horizon_days].
 
         Returns
@@ -224,7 +225,7 @@ class MbgCnbdK(PurchaseModel):
         """
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
-        horizon = check_horizon(horizon_days)
+        horizon = check_horizon(horizon_days, x.size)
         (count, distinct), inverse = unique_rows(x, horizon / (self.alpha + T))
         orders = orders_by_phase(self.k, self.a, self.b + 1 + count, self.r + self.k * count, distinct)
         expected = alive * np.sum(phases * orders.T[:, inverse], axis=0)
@@ -263,6 +264,13 @@ def _silence(k: int, shape: Floats, share: Floats) -> Floats:
     for j in range(1, k):
         weights[j] = weights[j - 1] * ((shape + (j - 1)) / j * share)
     return weights
+
+
+def _surely_above(gains: Floats, w: Floats) -> bool:
+    """Whether the weighted sum of the gains is more than its standard error above 0."""
+    total = float(np.sum(w * gains))
+    spread = gains - total / np.sum(w)
+    return bool(total > np.sqrt(np.sum(w * spread * spread)))
 
 
 def _check_k(k: int) -> int:

@@ -173,7 +173,7 @@ class ParetoNbd(PurchaseModel):
         x: ArrayLike,
         t_x: ArrayLike,
         T: ArrayLike,
-        horizon_days: float,
+        horizon_days: ArrayLike,
         *,
         covariates: ArrayLike | None = None,
     ) -> Floats:
@@ -190,7 +190,7 @@ class ParetoNbd(PurchaseModel):
         by 64-point quadrature (`training.models.dropout_share.order_within`).
         """
         x, t_x, T = check_summary(x, t_x, T)
-        horizon = check_horizon(horizon_days)
+        horizon = check_horizon(horizon_days, x.size)
         alpha, beta = self._scales(x.size, covariates)
         a, A, B = self.r + x, alpha + T, beta + T
         reach = np.log1p(horizon / np.maximum(A, B))
@@ -202,7 +202,7 @@ class ParetoNbd(PurchaseModel):
         x: ArrayLike,
         t_x: ArrayLike,
         T: ArrayLike,
-        horizon_days: float,
+        horizon_days: ArrayLike,
         *,
         covariates: ArrayLike | None = None,
     ) -> Floats:
@@ -221,7 +221,7 @@ class ParetoNbd(PurchaseModel):
         which at s = 1 is the limit, not a division by zero (Fader & Hardie 2005, equation 41).
         """
         x, t_x, T = check_summary(x, t_x, T)
-        horizon = check_horizon(horizon_days)
+        horizon = check_horizon(horizon_days, x.size)
         alpha, beta = self._scales(x.size, covariates)
         y = np.log1p(horizon / (beta + T))
         lived = (beta + T) * y * exprel((1.0 - self.s) * y)

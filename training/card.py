@@ -17,8 +17,9 @@ from training.card_parts import Part, card_parts
 from training.card_texts import CAPS, HEADLINES, SUSPICIONS, Text
 from training.grades import CORE, Cap, overall
 from training.meeting import OURS, Meeting
+from training.meeting_checks import check_meetings
 from training.profit import Campaign, value_horizon
-from training.qualities import check_meetings, qualities
+from training.qualities import qualities
 from training.settings import TrainingSettings
 from training.suspicion import Suspicion, suspicions
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ __all__ = ["Explained", "Scored"]
 
 _GROUPS = (*GROUP_CODES, "base")
 _MOVES = (*GROUP_CODES, MODEL)
+_KNOWN = frozenset((*_GROUPS, *_MOVES))
 # Digits kept of a quantity; the texts print fewer.
 _DIGITS = 7
 
@@ -50,7 +52,8 @@ class Explained:
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Each customer's id and what is known of the score as JSON text; contributions keep every bit."""
-        parts = [_records(self.groups), _records(self.quantities, digits=_DIGITS)]
+        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+        parts = [_records(self.groups), _records(_short(self.quantities), zeros=True)]
         moves = {}
         if self.moved is not None:
             moves = dict(zip(self.moved.index, _records(self.moved, zeros=True), strict=True))
@@ -58,7 +61,7 @@ class Explained:
             row = {"groups": groups, "quantities": quantities}
             if customer in moves:
                 row["moved"] = moves[customer]
-            yield str(customer), json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            yield str(customer), encode(row)
 
     @classmethod
     def read(cls, rows: Iterable[tuple[str, str]]) -> Explained:
@@ -99,24 +102,31 @@ class Scored:
     replayed: pd.DataFrame | None = None
 
 
-def _records(
-    frame: pd.DataFrame, *, digits: int | None = None, zeros: bool = False
-) -> Iterator[dict[str, float]]:
+def _records(frame: pd.DataFrame, *, zeros: bool = False) -> Iterator[dict[str, float]]:
     """Each row as a mapping, less what is missing and, unless asked for, what is zero."""
     names = [str(name) for name in frame.columns]
     values = frame.to_numpy(np.float64)
-    kept = ~np.isnan(values) if zeros or digits else values != 0
+    kept = ~np.isnan(values) if zeros else values != 0
     for numbers, known in zip(values.tolist(), kept.tolist(), strict=True):
-        yield {
-            name: value if digits is None else float(f"{value:.{digits}g}")
-            for name, value, there in zip(names, numbers, known, strict=True)
-            if there
-        }
+        yield dict(compress(zip(names, numbers, strict=True), known))
+
+
+def _short(frame: pd.DataFrame) -> pd.DataFrame:
+    """The figures to as many digits as are kept."""
+    values = frame.to_numpy(np.float64)
+    size = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values))))
+    # Decimals beyond the point are cut by division: a power below one would leave dust behind them.
+    shift = 10.0 ** np.minimum(_DIGITS - 1 - size, _DIGITS)
+    short = np.where(np.abs(shift) >= 1, np.round(values * shift) / shift, values)
+    return pd.DataFrame(short, columns=frame.columns, index=frame.index)
 
 
 def _by_group(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    strange = sum(value for name, value in weights.items() if name not in names)
-    return [weights.get(name, 0.0) + (strange if name == "other" else 0.0) for name in names]
+    found = [weights.get(name, 0.0) for name in names]
+    strange = weights.keys() - _KNOWN
+    if strange:
+        found[names.index("other")] += sum(weights[name] for name in strange)
+    return found
 
 
 def _frame(rows: list[list[float]], names: Sequence[str], ids: list[str]) -> pd.DataFrame:

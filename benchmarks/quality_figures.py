@@ -10,7 +10,7 @@ import numpy as np
 from training.bootstrap import Drawn, Figure, draw
 from training.meeting import OURS, Meeting
 
-__all__ = ["COMPARED", "FIGURES", "Comparison", "Judgement", "judge_meetings", "own_customers"]
+__all__ = ["COMPARED", "FIGURES", "Comparison", "Judgement", "coverage", "judge_meetings", "own_customers"]
 
 _CHURN = {"AUC": "roc_auc", "log loss": "log_loss", "ECE": "calibration_error"}
 _VALUE = {
@@ -85,6 +85,20 @@ def judge_meetings(
         {m: {name: drawn.interval(m, figure).difference for name, figure in names.items()} for m in models},
         {peer: [_comparison(drawn, peer, name, figure) for name, figure in of.items()] for peer in peers},
     )
+
+
+def coverage(meetings: Sequence[Meeting], horizon: int) -> dict[str, float]:
+    """Share of the values that lay within our 80 % and 90 % intervals; empty where there are none."""
+    found = {}
+    for name, low, high in (("80 %", 0.1, 0.9), ("90 %", 0.05, 0.95)):
+        bounds = [m.forecasts[OURS].bounds.get(horizon, {}) for m in meetings]
+        if all({low, high} <= b.keys() for b in bounds):
+            inside = [
+                (b[low] <= m.value[horizon]) & (m.value[horizon] <= b[high])
+                for b, m in zip(bounds, meetings, strict=True)
+            ]
+            found[name] = float(np.mean(np.concatenate(inside)))
+    return found
 
 
 def own_customers(meetings: Sequence[Meeting]) -> list[Meeting]:

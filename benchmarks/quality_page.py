@@ -122,7 +122,7 @@ def _real(part: Mapping[str, Any]) -> list[str]:
     if "failed" in part:
         return [f"Could not run: {part['failed']}"]
     names = list(part["models"][OURS])
-    lines = [f"{_customers(part['customers'])} customers" + _rungs(part) + ".", ""]
+    lines = [f"{_customers(part['customers'])} customers" + _rungs(part) + _covered(part) + ".", ""]
     if part.get("leaks") is not None:
         lines += [f"The leak guard names by itself: {', '.join(part['leaks']) or 'nothing'}.", ""]
     lines += ["| model | " + " | ".join(names) + " |", "|---|" + "--:|" * len(names)]
@@ -142,6 +142,11 @@ def _customers(counts: Sequence[int]) -> str:
 def _rungs(part: Mapping[str, Any]) -> str:
     rungs = part.get("evidence")
     return f"; evidence {', '.join(dict.fromkeys(rungs))}" if rungs else ""
+
+
+def _covered(part: Mapping[str, Any]) -> str:
+    found = part.get("covered") or {}
+    return "".join(f"; the {level} interval of ours holds {share:.1%}" for level, share in found.items())
 
 
 def _differences(intervals: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -180,7 +185,7 @@ def _shops(shops: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _shop(shop: Mapping[str, Any]) -> list[str]:
     what = f"**{shop['name']}**: {SHOPS[shop['name']].what}; {shop['customers']:,} customers, "
-    what += f"evidence {', '.join(dict.fromkeys(shop['evidence']))}"
+    what += f"evidence {', '.join(dict.fromkeys(shop['evidence']))}{_covered(shop)}"
     lines = []
     for model, figures in shop["models"].items():
         found = shop["intervals"].get(model, [])

@@ -24,6 +24,7 @@ from training.baselines import BASELINES, Baseline
 from training.build import build_bundle, evidence_for
 from training.fit import anchored
 from training.head_kind import HeadKind
+from training.meet import customer_numbers, ours
 from training.meeting import OURS, Forecast, Meeting
 from training.models.gamma_gamma import GammaGamma
 from training.panel import Panel, build_panel
@@ -139,8 +140,8 @@ def hold_meeting(
     Meeting, dict
         The dict has the reason by name of each peer that could not run.
     """
-    evidence, ours = _ours(known, judged)
-    forecasts, absent = {OURS: ours}, {}
+    evidence, shipped = _shipped(known, judged)
+    forecasts, absent = {OURS: shipped}, {}
     for name, peer in peers.items():
         try:
             forecasts[name] = peer(known, judged)
@@ -153,7 +154,7 @@ def hold_meeting(
         day=known.day,
         window_days=known.window,
         evidence=evidence,
-        customer=pd.util.hash_array(known.now.index.to_numpy(object)).view(np.int64),
+        customer=customer_numbers(known.now.index),
         churned=(orders[known.window] == 0).astype(np.float64),
         orders=orders,
         value={h: came[f"value_{h}d"].to_numpy(np.float64) for h in judged},
@@ -163,20 +164,10 @@ def hold_meeting(
     return meeting, absent
 
 
-def _ours(known: Known, judged: tuple[int, ...]) -> tuple[str, Forecast]:
+def _shipped(known: Known, judged: tuple[int, ...]) -> tuple[str, Forecast]:
     rung = evidence_for(known.panel, known.window)[0]
     bundle = build_bundle(known.panel, known.settings, evidence=rung)
-    found = bundle.predict(known.now, known.day)
-
-    def column(name: str) -> Floats:
-        return found[name].to_numpy(np.float64)
-
-    forecast = Forecast(
-        column("churn_probability"),
-        {h: column(f"expected_orders_{h}d") for h in judged},
-        {h: column(f"expected_value_{h}d") for h in judged},
-    )
-    return bundle.evidence, forecast
+    return bundle.evidence, ours(bundle.predict(known.now, known.day), judged)
 
 
 def _from_baseline(baseline: Baseline) -> Peer:

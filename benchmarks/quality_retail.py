@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from quality_figures import Judgement, judge_meetings
+from quality_figures import Judgement, coverage, judge_meetings
 from quality_outside import OUTSIDE
 from quality_peers import IN_PROCESS, Peer, hold_meeting, know, panel_of, settings_for
 
@@ -46,6 +46,8 @@ class Outcome:
         Rung of our bundle at each.
     found : Judgement
         Figures averaged over the cut-offs.
+    covered : dict
+        Level of our value intervals to the share of outcomes within.
     absent : dict
         Peer to why it could not run.
     seconds : float
@@ -57,6 +59,7 @@ class Outcome:
     customers: list[int]
     evidence: list[str]
     found: Judgement
+    covered: dict[str, float]
     absent: dict[str, str]
     seconds: float
 
@@ -127,6 +130,7 @@ def _judge(
         customers=[len(m.customer) for m in meetings],
         evidence=[m.evidence for m in meetings],
         found=judge_meetings(meetings, present, horizon, draws=draws),
+        covered=coverage(meetings, horizon),
         absent=absent,
         seconds=time.perf_counter() - began,
     )

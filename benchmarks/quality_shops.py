@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from quality_figures import COMPARED, FIGURES, Judgement, judge_meetings, own_customers
+from quality_figures import COMPARED, FIGURES, Judgement, coverage, judge_meetings, own_customers
 from quality_peers import IN_PROCESS, hold_meeting, know, settings_for
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -132,6 +132,8 @@ class Judged:
         All models together.
     found : Judgement
         Figures averaged over the seeds.
+    covered : dict
+        Level of our value intervals to the share of outcomes within.
     absent : dict
         Peer to why it could not run.
     """
@@ -142,6 +144,7 @@ class Judged:
     evidence: list[str]
     seconds: float
     found: Judgement
+    covered: dict[str, float]
     absent: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
@@ -190,6 +193,7 @@ def judge(name: str, seeds: Sequence[int], *, draws: int = 400) -> Judged:
         customers=sum(len(m.customer) for m in meetings),
         evidence=[m.evidence for m in meetings],
         found=judge_meetings(meetings, present, SHOPS[name].horizon, draws=draws),
+        covered=coverage(meetings, SHOPS[name].horizon),
         absent=absent,
         seconds=time.perf_counter() - began,
     )
@@ -197,10 +201,10 @@ def judge(name: str, seeds: Sequence[int], *, draws: int = 400) -> Judged:
 
 def report(found: Judged) -> str:
     """Lines for the screen: the shop, then a model each."""
-    head = f"{found.name}: {SHOPS[found.name].what}; {found.customers:,} customers, "
-    head += (
-        f"seeds {' '.join(map(str, found.seeds))}, evidence {' '.join(found.evidence)}, {found.seconds:.0f} s"
-    )
+    seeds, rungs = " ".join(map(str, found.seeds)), " ".join(found.evidence)
+    head = f"{found.name}: {SHOPS[found.name].what}; {found.customers:,} customers, seeds {seeds}"
+    head += f", evidence {rungs}, {found.seconds:.0f} s"
+    head += "".join(f", {level} interval holds {share:.0%}" for level, share in found.covered.items())
     lines = [head, f"  {'':<18}" + "".join(f"{name:>10}" for name in FIGURES)]
     for model, values in found.found.models.items():
         lost = found.found.lost(model)

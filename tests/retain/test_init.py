@@ -211,6 +211,7 @@ def test_a_workbook_is_read(place: Path) -> None:
     config = init("retail.xlsx").config
     assert config.data.sources["orders"].columns["unit_price"] == "Price"
     assert (config.data.currency, config.data.timezone) == ("GBP", "Europe/London")
+    assert config.data.country == "GB"
 
 
 def test_sheets_with_the_same_columns_become_one_file_without_their_overlap(place: Path) -> None:

@@ -29,6 +29,7 @@ from retain.commands.init import init
 from retain.commands.score import score
 from retain.commands.serve import serve
 from retain.commands.train import train
+from retain.commands.tune import tune
 from retain.console import EXIT_CODES, error_document, print_json
 
 __all__ = ["COMMANDS", "app", "main", "run"]
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "features": features,
     "train": train,
     "backtest": backtest,
+    "tune": tune,
     "card": card,
     "score": score,
     "explain": explain,

@@ -33,7 +33,7 @@ from training.plots import save_all
 from training.settings import TrackingSettings
 from training.train import Trained, Verdict
 
-__all__ = ["Registered", "champion_bundle", "log_folder", "point_to", "register"]
+__all__ = ["Registered", "champion_bundle", "log_folder", "open_run", "point_to", "register"]
 
 _CHAMPION = "champion"
 _BUNDLE = "bundle_version"
@@ -177,6 +177,25 @@ def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *
             raise
         client.set_terminated(run_id, "FINISHED")
     return str(run_id)
+
+
+@contextmanager
+def open_run(
+    name: str, models_dir: Path, settings: TrackingSettings, *, uri: str
+) -> Iterator[tuple[Any, Any]]:
+    """MLflow's client and a run of one's own, FINISHED at the end, or KILLED by whatever stopped it."""
+    with _client(uri) as client:
+        experiment = _experiment(client, settings, models_dir / name)
+        _close_dead_runs(client, experiment)
+        origin = {_HOST: platform.node(), _PID: str(os.getpid())}
+        run = client.create_run(experiment, run_name=name, tags=origin)
+        try:
+            yield client, run
+        except BaseException:
+            with suppress(Exception):
+                client.set_terminated(run.info.run_id, "KILLED")
+            raise
+        client.set_terminated(run.info.run_id, "FINISHED")
 
 
 def point_to(models_dir: Path, version: str) -> None:

@@ -86,7 +86,7 @@ def _check_finite(values: Numbers, names: list[str]) -> None:
 
 def log_odds(groups: pd.DataFrame) -> Numbers:
     """The score that the groups and ``base`` add up to, in log-odds of churn."""
-    return groups[[*GROUP_CODES, "base"]].to_numpy(np.float64).sum(axis=1)
+    return groups.to_numpy(np.float64).sum(axis=1)
 
 
 def probability(groups: pd.DataFrame) -> Numbers:
@@ -205,10 +205,11 @@ def _quantities(features: pd.DataFrame, groups: pd.DataFrame) -> Quantities:
 
 def _sums(named: Numbers, groups: pd.DataFrame, lang: Lang) -> NDArray[np.object_]:
     """The line that adds up: everything else, starting point, score, probability."""
-    score, base = np.round(log_odds(groups), 2) + 0.0, np.round(groups["base"].to_numpy(np.float64), 2) + 0.0
+    odds = log_odds(groups)
+    score, base = np.round(odds, 2) + 0.0, np.round(groups["base"].to_numpy(np.float64), 2) + 0.0
     # Adding zero turns -0.0 into 0.0.
     rest = np.round(score - base - np.round(named, 2).sum(axis=1), 2) + 0.0
-    lines = zip(rest.tolist(), base.tolist(), score.tolist(), probability(groups).tolist(), strict=True)
+    lines = zip(rest.tolist(), base.tolist(), score.tolist(), sigmoid(odds).tolist(), strict=True)
     return np.array([_SUM[lang].format(*three, share(p)) for *three, p in lines], dtype=object)
 
 

@@ -97,8 +97,8 @@ def test_errors_of_a_young_history_do_not_count():
     curve = level_curve(errors, panel_with_gap(gap=770.0), 30)
     # Usual gap: the mean of 770 and the horizon, 400 days; history: 365 days at the first cut-off.
     assert curve.errors[0] == 0.0
-    assert curve.errors[2] == pytest.approx(0.4 * (425 / 400 - 1))
-    assert curve.errors[-1] == pytest.approx(0.4)
+    assert curve.errors[2] == pytest.approx(0.4 * (425 / 400 - 1) / 2)
+    assert curve.errors[-1] == pytest.approx(0.4 * (1055 / 400 - 1) / 2)
 
 
 def test_only_rows_that_count_tell_the_level():

@@ -30,7 +30,6 @@ __all__ = [
     "log_loss",
     "mae",
     "normalised_gini",
-    "paired_bootstrap",
     "pr_auc",
     "rmse",
     "roc_auc",
@@ -296,50 +295,6 @@ def value_metrics(y: ArrayLike, v: ArrayLike) -> dict[str, float]:
     errors: tuple[Metric, ...] = (mae, rmse, spearman, normalised_gini)
     levels: tuple[Metric, ...] = (decile_calibration_error, total_bias, level_error)
     return {metric.__name__: metric(y, v) for metric in errors + levels}
-
-
-def paired_bootstrap(
-    metric: Metric, y: ArrayLike, a: ArrayLike, b: ArrayLike, *, seed: int, n: int = 1000
-) -> Interval:
-    """Interval of metric(y, a) − metric(y, b) when the same customers are drawn again.
-
-    Parameters
-    ----------
-    metric : a function of this module
-    y : outcomes
-    a, b : predictions of the two models for these customers
-    seed : of the drawing
-    n : number of drawings, ≥ 1
-
-    Returns
-    -------
-    Interval : difference on all customers; 2.5 % and 97.5 % points of the drawings. Drawings on which
-        the metric is undefined are left out; all three are nan when none is left.
-
-    References
-    ----------
-    Efron & Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval).
-
-    Examples
-    --------
-    >>> paired_bootstrap(mae, [1, 2, 3], [1, 2, 3], [2, 3, 4], seed=1, n=50)
-    Interval(difference=-1.0, low=-1.0, high=-1.0)
-    """
-    if n < 1:
-        raise InputError(f"n: expected at least one drawing, got {n}")
-    y, a = check_pair(y, a)
-    y, b = check_pair(y, b)
-    whole = metric(y, a) - metric(y, b)
-    rng = np.random.default_rng(seed)
-    drawn = np.empty(n)
-    for i in range(n):
-        rows = rng.integers(0, y.size, y.size) if y.size else np.empty(0, dtype=np.intp)
-        drawn[i] = metric(y[rows], a[rows]) - metric(y[rows], b[rows])
-    drawn = drawn[np.isfinite(drawn)]
-    if not drawn.size:
-        return Interval(math.nan, math.nan, math.nan)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(whole, float(low), float(high))
 
 
 def _gini(y: Floats, score: Floats) -> float:

@@ -182,30 +182,3 @@ def test_no_customers_give_nan_everywhere():
 def test_impossible_input_is_refused(metric, y, p, message):
     with pytest.raises(InputError, match=message):
         metric(y, p)
-
-
-def test_bootstrap_covers_the_true_difference_and_repeats():
-    rng = np.random.default_rng(3)
-    y = rng.normal(size=400)
-    a, b = y + rng.normal(size=400), y + 1.5 * rng.normal(size=400)
-    first = m.paired_bootstrap(m.rmse, y, a, b, seed=5, n=300)
-    assert first == m.paired_bootstrap(m.rmse, y, a, b, seed=5, n=300)
-    assert first.low < -0.5 < first.high < 0
-    assert first.difference == m.rmse(y, a) - m.rmse(y, b)
-
-
-def test_bootstrap_interval_of_a_mean_has_the_textbook_width():
-    # MAE of a against zeros minus MAE of b against zeros is a mean of differences: ±1.96·sd/√n.
-    rng = np.random.default_rng(4)
-    a, b = rng.random(500), rng.random(500)
-    drawn = m.paired_bootstrap(m.mae, np.zeros(500), a, b, seed=6, n=2000)
-    half = 1.96 * (a - b).std() / math.sqrt(500)
-    assert drawn.high - drawn.low == pytest.approx(2 * half, rel=0.06)
-
-
-def test_bootstrap_without_a_defined_drawing_is_nan():
-    drawn = m.paired_bootstrap(m.roc_auc, [0, 0], [0.1, 0.2], [0.3, 0.4], seed=1, n=5)
-    assert all(math.isnan(v) for v in drawn)
-    assert all(math.isnan(v) for v in m.paired_bootstrap(m.mae, [], [], [], seed=1, n=5))
-    with pytest.raises(InputError, match="at least one drawing"):
-        m.paired_bootstrap(m.mae, [1], [1], [1], seed=1, n=0)

@@ -106,7 +106,8 @@ class MbgCnbdK(PurchaseModel):
         weights : customers each row stands for, > 0; one each by default
         ridge : ≥ 0; strength of a normal prior on the log-parameters (time in units of mean T)
         k : phases per purchase, 1 to 12; by default 1, 2, … up to 4 are tried while the likelihood rises, and a
-            rhythm is believed if its gain over k = 1 is more than its standard error over customers
+            rhythm is believed if its gain over k = 1 is more than its standard error over customers (of at most
+            20,000, evenly drawn)
         log_gaps : sum of the logarithms of each customer's gaps, in the same unit of time; where known, k is
             chosen by the likelihood of all purchase times, else by that of (x, t_x) alone
 
@@ -120,11 +121,21 @@ class MbgCnbdK(PurchaseModel):
         gaps = _check_log_gaps(log_gaps, x.size)
         if k is not None:
             return cls._fit_k(x, t_x, T, w, ridge=ridge, k=_check_k(k))
+        some = thin(x.size)
+        best = cls._choose(x[some], t_x[some], T[some], w[some], ridge=ridge, log_gaps=_of(gaps, some))
+        if some.size == x.size:
+            return best
+        return cls._fit_k(x, t_x, T, w, ridge=ridge, k=best.k, near=best)
+
+    @classmethod
+    def _choose(
+        cls, x: Floats, t_x: Floats, T: Floats, w: Floats, *, ridge: float, log_gaps: Floats | None
+    ) -> Self:
         best = plain = cls._fit_k(x, t_x, T, w, ridge=ridge, k=1)
-        most = none = plain.log_likelihood(x, t_x, T, log_gaps=gaps)
+        most = none = plain.log_likelihood(x, t_x, T, log_gaps=log_gaps)
         for tried in range(2, MOST + 1):
             model = cls._fit_k(x, t_x, T, w, ridge=ridge, k=tried, near=best)
-            found = model.log_likelihood(x, t_x, T, log_gaps=gaps)
+            found = model.log_likelihood(x, t_x, T, log_gaps=log_gaps)
             if np.sum(w * found) <= np.sum(w * most):
                 break
             best, most = model, found
@@ -286,6 +297,10 @@ def _check_log_gaps(log_gaps: ArrayLike | None, size: int) -> Floats | None:
     if gaps.size != size:
         raise InputError(f"log_gaps: expected {size} values, one per customer, got {gaps.size}")
     return gaps
+
+
+def _of(values: Floats | None, rows: NDArray[np.intp]) -> Floats | None:
+    return None if values is None else values[rows]
 
 
 class _Likelihood:

@@ -22,6 +22,8 @@ _BACK_TESTS = 6
 _PRIOR_SLOPE = 1.0
 _PRIOR_TESTS = 2.0
 _PRIOR_EVENTS = 25.0
+_DRIFT_TESTS = 3
+_DRIFT_LASTS = 0.5
 
 
 def realised_errors(rows: pd.DataFrame, kind: HeadKind) -> dict[date, float]:
@@ -78,13 +80,16 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     their year-ago ones, kept in [0, 1], with a prior: seasons repeat (slope 1), held as firmly as two tests with
     errors of the usual size. Where there is no season the errors are small, and believing them costs little.
     Windows that overlap are not tests of their own: each counts by the share that it does not have in common
-    with the next.
+    with the next. What the last three errors had beyond their year-ago ones is a drift; half of it is expected to
+    last.
     """
     gap = float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days]))
     ripe = max(1.0, gap, float(horizon_days))
     days = sorted(errors)
     first = panel.first_day
-    believed = tuple(errors[d] * float(np.clip(((d - first).days / ripe - 1.0) / 2.0, 0.0, 1.0)) for d in days)
+    believed = tuple(
+        errors[d] * float(np.clip(((d - first).days / ripe - 1.0) / 2.0, 0.0, 1.0)) for d in days
+    )
     curve = LevelCurve(tuple(days), believed)
     tests = [(errors[d], y) for d in days if (y := curve.year_ago(d))][-_BACK_TESTS:]
     own = min(1.0, STEP_DAYS / horizon_days)
@@ -92,4 +97,6 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     slope = (own * sum(e * y for e, y in tests) + _PRIOR_SLOPE * prior) / (
         own * sum(y * y for _, y in tests) + prior
     )
-    return replace(curve, weight=float(np.clip(slope, 0.0, 1.0)))
+    weight = float(np.clip(slope, 0.0, 1.0))
+    beyond = [e - weight * y for e, y in tests[-_DRIFT_TESTS:]]
+    return replace(curve, weight=weight, drift=_DRIFT_LASTS * float(np.mean(beyond)) if beyond else 0.0)

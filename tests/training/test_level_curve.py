@@ -32,7 +32,10 @@ def test_the_error_of_a_year_ago_is_interpolated_and_never_extrapolated(as_of, e
 def test_the_level_is_the_believed_part_of_the_year_ago_error():
     assert CURVE.at(date(2026, 1, 31)) == pytest.approx(0.8 * 0.3)
     assert CURVE.at(date(2027, 6, 1)) == 0.0
-    assert LevelCurve().at(date(2026, 1, 1)) == 0.0
+    assert LevelCurve(DAYS, (0.0, 0.3, -0.3), weight=0.8, drift=0.1).at(date(2026, 1, 31)) == pytest.approx(
+        0.34
+    )
+    assert LevelCurve(drift=0.1).at(date(2026, 1, 1)) == 0.0
 
 
 def test_a_year_is_365_days_also_over_a_29_february():
@@ -42,5 +45,5 @@ def test_a_year_is_365_days_also_over_a_29_february():
 
 
 def test_json_keeps_every_bit():
-    curve = LevelCurve(DAYS, (0.1 + 0.2, 1 / 3, -1e-17), weight=2 / 3)
+    curve = LevelCurve(DAYS, (0.1 + 0.2, 1 / 3, -1e-17), weight=2 / 3, drift=1e-9)
     assert LevelCurve.from_json(json.loads(json.dumps(curve.to_json()))) == curve

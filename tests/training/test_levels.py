@@ -66,7 +66,7 @@ def test_the_weight_goes_to_zero_when_the_errors_of_the_years_disagree():
     errors = {d: (0.4 if k < 12 else -0.4) for k, d in enumerate(CUTS)}
     curve = level_curve(errors, panel_with_gap(), 30)
     assert curve.weight == 0.0
-    assert curve.at(CUTS[-1]) == 0.0
+    assert curve.at(CUTS[-1]) == pytest.approx(0.5 * -0.4)
 
 
 def test_the_weight_is_the_slope_with_a_prior_of_two_tests_by_hand():
@@ -75,6 +75,8 @@ def test_the_weight_is_the_slope_with_a_prior_of_two_tests_by_hand():
     # Windows of 30 days do not overlap: six tests of 0.1 on 0.4, and two of slope 1 with the mean square.
     usual = (0.4**2 + 0.1**2) / 2
     assert curve.weight == pytest.approx((6 * 0.1 * 0.4 + 2 * usual) / (6 * 0.4**2 + 2 * usual))
+    assert curve.drift == pytest.approx(0.5 * (0.1 - curve.weight * 0.4))
+    assert curve.at(CUTS[-1]) == pytest.approx(curve.weight * 0.4 + curve.drift)
 
 
 def test_overlapping_windows_count_by_what_they_do_not_share():

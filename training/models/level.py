@@ -31,6 +31,8 @@ class LevelCurve:
         Realised minus expected on the head's scale, as far as the history of the day is to be believed.
     weight : float
         Trust in the error of a year ago, in [0, 1].
+    drift : float
+        What the last errors had beyond their year-ago ones, as far as it is expected to last.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class LevelCurve:
     days: tuple[date, ...] = ()
     errors: tuple[float, ...] = ()
     weight: float = 0.0
+    drift: float = 0.0
 
     def year_ago(self, as_of: date) -> float | None:
         """The realised error a year before `as_of`, interpolated; None outside the curve."""
@@ -56,7 +59,7 @@ class LevelCurve:
     def at(self, as_of: date) -> float:
         """The level error expected for `as_of`: none where there is no year-ago one."""
         error = self.year_ago(as_of)
-        return 0.0 if error is None else self.weight * error
+        return 0.0 if error is None else self.weight * error + self.drift
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle."""
@@ -64,10 +67,11 @@ class LevelCurve:
             "days": [d.isoformat() for d in self.days],
             "errors": list(self.errors),
             "weight": self.weight,
+            "drift": self.drift,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> LevelCurve:
         """The curve written by `to_json`."""
         days = tuple(date.fromisoformat(d) for d in values["days"])
-        return cls(days, tuple(values["errors"]), float(values["weight"]))
+        return cls(days, tuple(values["errors"]), float(values["weight"]), float(values["drift"]))

@@ -60,11 +60,7 @@ def search_days(panel: Panel, window_days: int) -> SearchDays:
         When no two labelled days lie a window apart, each with enough history to grow trees on.
     """
     window = timedelta(days=window_days)
-    usable = [
-        d
-        for d in panel.days
-        if d + window <= panel.as_of and evidence_for(panel.before(d), window_days)[0] == "ml"
-    ]
+    usable = _usable(panel, window)
     for least in (2, 1):
         for held in range(min(_MOST_HELD_OUT, len(usable)), 0, -1):
             searched = _apart([d for d in usable if d + window <= usable[-held]], window)
@@ -75,6 +71,19 @@ def search_days(panel: Panel, window_days: int) -> SearchDays:
         "on, and no two of them lie a churn window apart: one to search on, one to judge. Bring more history or "
         "choose a shorter --churn-window; the present settings serve meanwhile"
     )
+
+
+def _usable(panel: Panel, window: timedelta) -> list[date]:
+    """Latest labelled days on which trees can be grown, rising; no more than a search could use."""
+    labelled = [d for d in panel.days if d + window <= panel.as_of]
+    found: list[date] = []
+    for day in reversed(labelled):
+        reach = found[_MOST_HELD_OUT - 1] - window if len(found) >= _MOST_HELD_OUT else None
+        enough = reach is not None and day < reach - _MOST_SEARCHED * window
+        if enough or evidence_for(panel.before(day), window.days)[0] != "ml":
+            break
+        found.append(day)
+    return sorted(found)
 
 
 def _apart(days: Sequence[date], gap: timedelta) -> list[date]:

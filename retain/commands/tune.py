@@ -122,6 +122,8 @@ def _verdict(found: Found) -> str:
     verdict = found.verdict
     if found.loss >= 1.0:
         return "The present settings stay: no trial was better on the searched days."
+    if verdict.difference == 0 and verdict.se == 0:
+        return "The present settings stay: on the held-out days the best trial predicts exactly the same."
     figures = f"{verdict.difference:+.2%} of the present loss (95 % interval {verdict.low:+.2%} to {verdict.high:+.2%})"
     if verdict.better:
         return f"The best trial wins on the held-out days: {figures}."

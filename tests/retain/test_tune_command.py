@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 import training.search
-from retain.commands.tune import parse_duration
+from retain.commands import tune
 from retain.config import load_config
 from tests.retain.command_runs import Said, retain, write_orders
 from tests.training.small_shops import START, drawn
@@ -88,8 +88,24 @@ def test_only_a_winner_is_written_and_only_when_asked(
     (folder / "retain.toml").write_text(CONFIG)
 
 
+@pytest.mark.parametrize(
+    ("loss", "difference", "told"),
+    [
+        (1.0, 0.0, "no trial was better on the searched days"),
+        (0.99, 0.0, "the best trial predicts exactly the same"),
+        (0.99, 0.01, "makes +1.00% of the present loss (95 % interval +1.00% to +1.00%)"),
+    ],
+)
+def test_present_settings_that_stay_are_told_with_the_reason(
+    loss: float, difference: float, told: str
+) -> None:
+    days = SearchDays((START,), (START + timedelta(days=60),))
+    found = Found("trees-0", days, 2, 0, FOUND, loss, Decision(difference, 0.0, customers=9, rows=9))
+    assert told in tune._verdict(found)
+
+
 def test_a_time_that_is_none_is_told() -> None:
-    assert [parse_duration(text) for text in ("90", "90s", " 10M ", "2 h")] == [90, 90, 600, 7200]
+    assert [tune.parse_duration(text) for text in ("90", "90s", " 10M ", "2 h")] == [90, 90, 600, 7200]
     said = retain("tune", "--time-budget", "soon")
     assert said.code == 2
     assert "--time-budget 'soon' is no time; write it as 90s, 10m or 2h" in said.err

@@ -69,56 +69,70 @@ def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) 
     """
     reach = max(1, (panel.as_of - panel.first_day).days)
     shape = Intervals(anchor.spending.p, anchor.spending.q, reach)
-    met = {h: _Past(panel, anchor, shape, h) for h in horizons_days}
-    return replace(shape, calibrations={h: past.calibration() for h, past in met.items() if past.days})
+    levels = replace(panel, frame=panel.frame[["as_of", "gap_mean", "tenure_days"]])
+    past = {h: _snapshots(panel, h) for h in horizons_days}
+    calibrations = {
+        h: _Past(levels, snapshots, shape, anchor.orders_per_day, h).calibration()
+        for h, snapshots in past.items()
+        if snapshots
+    }
+    return replace(shape, calibrations=calibrations)
+
+
+def _snapshots(panel: Panel, horizon_days: int) -> dict[date, pd.DataFrame]:
+    """What the calibration needs of each day whose horizon had passed and that had any value, rising."""
+    closed = [f"btyd_{kind}_{horizon_days}" for kind in ("value", "orders", "no_order")]
+    names = ["as_of", "purchase_days", "value_mean", f"value_ahead_{horizon_days}", *closed]
+    last = pd.Timestamp(panel.as_of - timedelta(days=horizon_days))
+    rows = panel.frame.loc[panel.frame["as_of"] <= last, names]
+    found = {pd.Timestamp(str(day)).date(): part for day, part in rows.groupby("as_of", sort=True)}
+    return {d: part for d, part in found.items() if (part[f"value_ahead_{horizon_days}"] > 0).any()}
 
 
 @dataclass(frozen=True)
 class _Past:
-    """What one horizon's labelled days have to tell."""
+    """What one horizon's labelled days have to tell.
+
+    ``snapshots`` holds the days whose horizon had passed and that had any value; ``panel`` the few columns that
+    a level rests on.
+    """
 
     panel: Panel
-    anchor: Anchor
+    snapshots: dict[date, pd.DataFrame]
     shape: Intervals
+    orders_per_day: float
     horizon_days: int
 
-    @property
-    def days(self) -> list[date]:
-        """Days whose horizon had passed and that had any value; those with a history as long, if there are."""
-        last = self.panel.as_of - timedelta(days=self.horizon_days)
-        first = self.panel.first_day + timedelta(days=self.horizon_days)
-        passed = [d for d in self.panel.days if d <= last and self._came(self.panel.at(d)).sum() > 0]
-        return [d for d in passed if d >= first] or passed
-
     def calibration(self) -> Calibration:
-        """The horizon's calibration."""
-        days = self.days
+        """The horizon's calibration, from days with a history as long as the horizon where there are any."""
+        first = self.panel.first_day + timedelta(days=self.horizon_days)
+        days = [d for d in self.snapshots if d >= first] or list(self.snapshots)
+        errors = {d: self._error(d) for d in days}
         recent = days[-_BACK_TESTS:]
-        errors = self._errors()
         residuals = np.array([errors[d] - self._expected(errors, d) for d in recent])
         single = np.array([self._single(d, errors[d]) for d in recent])
         tests = min(float(len(recent)), 1.0 + (recent[-1] - recent[0]).days / self.horizon_days)
         shared = np.maximum(residuals**2 - single, 0.0)
-        cuts, levels = self._levels(self._nearest_season(days), errors)
+        met = self._nearest_season(days)
+        cuts, levels = self._levels(met, errors[met])
         return Calibration(cuts, levels, _size(shared, tests), _size(residuals**2, tests), tests)
 
-    def _errors(self) -> dict[date, float]:
-        kind = HeadKind("value", self.horizon_days)
-        rows = {d: self.panel.at(d) for d in self.days}
-        return {d: realised_error(kind, kind.closed_form(r), kind.target(r)) for d, r in rows.items()}
+    def _error(self, day: date) -> float:
+        kind, rows = HeadKind("value", self.horizon_days), self.snapshots[day]
+        return realised_error(kind, kind.closed_form(rows), kind.target(rows))
 
     def _expected(self, errors: dict[date, float], day: date) -> float:
         """The level that could be expected on `day`, from the errors known by then."""
         known = {d: e for d, e in errors.items() if d + timedelta(days=self.horizon_days) <= day}
         if not known:
             return 0.0
-        frame = self.panel.frame[["as_of", "gap_mean", "tenure_days"]]
+        frame = self.panel.frame
         then = replace(self.panel, frame=frame[frame["as_of"] <= pd.Timestamp(day)], as_of=day)
         return level_curve(known, then, self.horizon_days).at(day)
 
     def _single(self, day: date, error: float) -> float:
         """Variance of the log total that comes from single customers."""
-        rows = self.panel.at(day)
+        rows = self.snapshots[day]
         expected = self._column(rows, "value") * np.exp(error)
         return float(np.square(self._came(rows) - expected).sum() / expected.sum() ** 2)
 
@@ -127,15 +141,14 @@ class _Past:
         near = [d for d in days if abs(d - year_ago) <= _NEAR]
         return min(near, key=lambda d: abs(d - year_ago)) if near else days[-1]
 
-    def _levels(
-        self, day: date, errors: dict[date, float]
-    ) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
-        rows = self.panel.at(day)
+    def _levels(self, day: date, error: float) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+        """Cuts between groups of customers, and what to read for each group."""
+        rows = self.snapshots[day]
         rows = rows.iloc[:: -(-len(rows) // _MOST_ROWS)]
         if len(rows) < _LEAST_ROWS:
             return (), (LEVELS,)
         came = self._came(rows)
-        outlook = self._levelled(rows, errors[day], self._single(day, errors[day]))
+        outlook = self._levelled(rows, error, self._single(day, error))
         reached = self.shape.reached(rows, outlook, came)
         groups = max(1, min(_GROUPS, len(rows) // _GROUP_ROWS))
         cuts = np.unique(np.quantile(outlook.value, np.arange(1, groups) / groups))
@@ -153,7 +166,7 @@ class _Past:
         share = float(np.clip((self._came(rows) == 0).mean(), 0.5 / len(rows), 1.0 - 0.5 / len(rows)))
         log_factor = brentq(lambda f: float(np.exp(-np.exp(f) * hazard).mean()) - share, -30.0, 30.0)
         none = np.clip(np.exp(-np.exp(log_factor) * hazard), 1e-9, 1.0 - 1e-9)
-        purchases = self._column(rows, "orders") * np.exp(log_factor) / self.anchor.orders_per_day
+        purchases = self._column(rows, "orders") * np.exp(log_factor) / self.orders_per_day
         return Outlook(self._column(rows, "value") * np.exp(shift), purchases, none)
 
     def _column(self, rows: pd.DataFrame, kind: str) -> Floats:

@@ -64,7 +64,7 @@ def _run(
 ) -> tuple[dict[str, Any], str]:
     from features.load import load
     from retain.as_of import as_of_day
-    from retain.list_summary import list_summary
+    from retain.list_summary import list_summary, total_bounds, total_told
     from serving.lists import write_list
     from serving.scorer import Scorer
     from serving.store import Store
@@ -99,8 +99,11 @@ def _run(
         "model_version": bundle.version,
         "rows": len(found),
     }
-    told = _told(out, day, found) + ("" if moved is None else "\n" + _told_moves(moved))
-    return {**document, "sha256": manifest.sha256, **list_summary(found), "moved": moved}, told
+    intervals = bundle.curve.intervals
+    told = _told(out, day, found) + "\n" + total_told(found, intervals, bundle.window_days)
+    told += "" if moved is None else "\n" + _told_moves(moved)
+    bounds = {"totals_80": total_bounds(found, intervals)}
+    return {**document, "sha256": manifest.sha256, **list_summary(found), **bounds, "moved": moved}, told
 
 
 @contextmanager

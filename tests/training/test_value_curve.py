@@ -72,7 +72,8 @@ def test_clv_ends_with_the_lifetime(lifetime, expected):
 
 
 @pytest.mark.parametrize(
-    ("ten", "thirty", "expected"), [(0.5, 0.9, 20.0), (2.0, 3.0, 4.0), (0.1, 0.6, np.nan), (1e-9, 800.0, 11.0)]
+    ("ten", "thirty", "expected"),
+    [(0.5, 0.9, 20.0), (2.0, 3.0, 4.0), (0.1, 0.6, np.nan), (1e-9, 800.0, 11.0)],
 )
 def test_next_order_by_hand(ten, thirty, expected):
     # Half have ordered where the hazard has added up to ln 2 = 0.693: from 0.5 at day 10 to 0.9 at day 30.
@@ -86,6 +87,15 @@ def test_half_are_back_by_the_day_told_and_the_churn_probability_agrees():
     rows = closed(h30=(0.2, 2.0), h90=(0.6, 6.0))
     found = curve.predict(Steady(0.01), rows, AS_OF, np.array([0.5]), 90)
     assert found["expected_next_order_days"] == pytest.approx([90.0])
+
+
+def test_expected_orders_are_at_least_the_chance_of_one():
+    rows = closed(h30=(0.2, 2.0), h90=(0.3, 3.0))
+    found = ValueCurve((30, 90), Margin(0.3), 0.1, 365).predict(
+        Steady(0.01), rows, AS_OF, np.array([0.4]), 90
+    )
+    assert found["expected_orders_90d"] == pytest.approx([0.6])
+    assert found["expected_orders_30d"] >= 0.2
 
 
 def test_the_hazard_lies_between_what_churn_and_orders_say_of_it():

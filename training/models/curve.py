@@ -16,6 +16,7 @@ it: a customer with a churn probability below one half is expected back within t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.errors import ModelError
 from training.models.anchor import Anchor
 from training.models.head import Head
 from training.models.intervals import LEVELS, Intervals, Outlook, bound_names
@@ -34,19 +36,20 @@ __all__ = ["ValueCurve", "no_order_curve"]
 Floats = npt.NDArray[np.float64]
 _YEAR = 365
 _HALF = float(np.log(2.0))
+_FEATURES = ("margin_365d", "value_365d", "purchase_days", "value_mean")
 _RARE = 1e-9
 _LEAST_FACTOR, _MOST_FACTOR = 1e-6, 1e6
 
 
 def no_order_curve(
-    rows: pd.DataFrame, probability: Floats, window_days: int, orders: dict[int, Floats]
+    known: Mapping[str, Floats], probability: Floats, window_days: int, orders: dict[int, Floats]
 ) -> dict[int, Floats]:
     """P(no order) by horizon, in (0, 1), falling with it and equal to `probability` at the churn window.
 
     Parameters
     ----------
-    rows : pandas.DataFrame
-        With ``btyd_no_order_{h}`` and ``btyd_orders_{h}`` for the horizons, the former for the window too.
+    known : mapping of str to array
+        ``btyd_no_order_{h}`` and ``btyd_orders_{h}`` for the horizons, the former for the window too.
     probability : array
         P(no order within the window), in (0, 1).
     window_days : int
@@ -61,21 +64,23 @@ def no_order_curve(
 
         ln P₀(h) = ln closed(h) · √(ln probability / ln closed(w) · orders(h) / closed orders(h))
     """
-    known = np.clip(probability, _RARE, 1.0 - _RARE)
-    by_churn = np.log(known) / np.log(rows[f"btyd_no_order_{window_days}"].to_numpy(np.float64))
-    hazard = {window_days: -np.log(known)}
+    at_window = np.clip(probability, _RARE, 1.0 - _RARE)
+    hazard = {window_days: -np.log(at_window)}
+    by_churn = hazard[window_days] / -np.log(known[f"btyd_no_order_{window_days}"])
     for h in orders:
         if h != window_days:
-            by_orders = orders[h] / rows[f"btyd_orders_{h}"].to_numpy(np.float64)
+            by_orders = orders[h] / known[f"btyd_orders_{h}"]
             factor = np.clip(np.sqrt(by_churn * by_orders), _LEAST_FACTOR, _MOST_FACTOR)
-            hazard[h] = -np.log(rows[f"btyd_no_order_{h}"].to_numpy(np.float64)) * factor
+            hazard[h] = -np.log(known[f"btyd_no_order_{h}"]) * factor
     days = sorted(hazard)
     place = days.index(window_days)
     for before, h in zip(days[place:], days[place + 1 :], strict=False):
         hazard[h] = np.maximum(hazard[h], hazard[before])
     for after, h in zip(days[place:0:-1], days[place - 1 :: -1] if place else [], strict=False):
         hazard[h] = np.minimum(hazard[h], hazard[after])
-    return {h: known if h == window_days else np.clip(np.exp(-hazard[h]), _RARE, 1.0 - _RARE) for h in days}
+    return {
+        h: at_window if h == window_days else np.clip(np.exp(-hazard[h]), _RARE, 1.0 - _RARE) for h in days
+    }
 
 
 @dataclass(frozen=True)
@@ -129,44 +134,60 @@ class ValueCurve:
         window_days : int
             Churn window.
         """
-        orders = self._quantity("orders", self.orders, rows, as_of)
-        value = self._quantity("value", self.value, rows, as_of)
-        none = no_order_curve(rows, probability, window_days, orders)
-        rate = self.margin.rates(rows)
+        known = self._known(rows, window_days)
+        orders = self._quantity("orders", known, rows, as_of)
+        value = self._quantity("value", known, rows, as_of)
+        none = no_order_curve(known, probability, window_days, orders)
+        # Nobody's expected number of orders is below the chance of at least one.
+        orders = {h: np.maximum(orders[h], 1.0 - none[h]) for h in self.horizons_days}
+        rate = self.margin.rates(known)
         found = {f"expected_orders_{h}d": orders[h] for h in self.horizons_days}
         found |= {f"expected_value_{h}d": value[h] for h in self.horizons_days}
         found |= {f"expected_margin_{h}d": value[h] * rate for h in self.horizons_days}
-        found["expected_margin_year"] = self._year(anchor, rows, value) * rate
-        lifetime = self._lifetime(anchor, rows, value)
+        found["expected_margin_year"] = self._year(anchor, rows, known, value) * rate
+        lifetime = self._lifetime(anchor, rows, known, value)
         found["clv"] = lifetime * rate
         purchases = {h: orders[h] / anchor.orders_per_day for h in self.horizons_days}
         outlooks = {h: Outlook(value[h], purchases[h], none[h]) for h in self.horizons_days}
-        for h, bounds in self.intervals.bounds(rows, outlooks).items():
+        for h, bounds in self.intervals.bounds(known, outlooks).items():
             found |= dict(zip(bound_names(h).values(), bounds, strict=True))
-        found |= self._lifetime_bounds(rows, outlooks, lifetime, rate)
+        found |= self._lifetime_bounds(known, outlooks, lifetime, rate)
         found["expected_next_order_days"] = _median_wait(none)
         return found
 
+    def _known(self, rows: pd.DataFrame, window_days: int) -> dict[str, Floats]:
+        """The columns the curve reads, taken out at once: one by one takes longer than predicting a customer."""
+        names = [*_FEATURES, f"btyd_no_order_{window_days}"]
+        names += [f"btyd_{kind}_{h}" for kind in ("no_order", "orders", "value") for h in self.horizons_days]
+        places = rows.columns.get_indexer(pd.Index(names))
+        if (places < 0).any():
+            raise ModelError(f"value curve: column {names[int(np.argmax(places < 0))]!r} is missing")
+        matrix = np.ascontiguousarray(rows.to_numpy(np.float64)[:, places].T)
+        return dict(zip(names, matrix, strict=True))
+
     def _quantity(
-        self, kind: str, heads: dict[int, Head], rows: pd.DataFrame, as_of: date
+        self, kind: str, known: Mapping[str, Floats], rows: pd.DataFrame, as_of: date
     ) -> dict[int, Floats]:
+        heads = self.orders if kind == "orders" else self.value
         found: dict[int, Floats] = {}
         floor = np.zeros(len(rows))
         taught: int | None = None
         for h in self.horizons_days:
-            closed = rows[f"btyd_{kind}_{h}"].to_numpy(np.float64)
+            closed = known[f"btyd_{kind}_{h}"]
             if h in heads:
                 answer = np.exp(heads[h].raw(np.log(closed), rows, as_of))
                 taught = h
             elif taught is not None:
-                answer = found[taught] * (closed / rows[f"btyd_{kind}_{taught}"].to_numpy(np.float64))
+                answer = found[taught] * (closed / known[f"btyd_{kind}_{taught}"])
             else:
                 answer = closed
             floor = np.maximum(floor, answer)
             found[h] = floor
         return found
 
-    def _lifetime(self, anchor: Anchor, rows: pd.DataFrame, value: dict[int, Floats]) -> Floats:
+    def _lifetime(
+        self, anchor: Anchor, rows: pd.DataFrame, known: Mapping[str, Floats], value: dict[int, Floats]
+    ) -> Floats:
         total, before, start = np.zeros(len(rows)), np.zeros(len(rows)), 0
         for h in self.horizons_days:
             stop = min(h, self.lifetime_days)
@@ -175,7 +196,7 @@ class ValueCurve:
             share = (stop - start) / (h - start)
             total = total + (value[h] - before) * share * self._discount(start, stop)
             before, start = value[h], h
-        closed = rows[f"btyd_orders_{start}"].to_numpy(np.float64)
+        closed = known[f"btyd_orders_{start}"]
         scale = value[start] / closed
         for end in range(start + _YEAR, self.lifetime_days + _YEAR, _YEAR):
             stop = min(end, self.lifetime_days)
@@ -187,23 +208,25 @@ class ValueCurve:
         return total
 
     def _lifetime_bounds(
-        self, rows: pd.DataFrame, outlooks: dict[int, Outlook], lifetime: Floats, rate: Floats
+        self, known: Mapping[str, Floats], outlooks: dict[int, Outlook], lifetime: Floats, rate: Floats
     ) -> dict[str, Floats]:
         """``clv_p10`` and ``clv_p90``: the lifetime taken as one more horizon, as sure as the longest is."""
         inside = [h for h in self.horizons_days if h <= self.lifetime_days] or [self.horizons_days[0]]
         longest = outlooks[inside[-1]]
         ahead = Outlook(lifetime, longest.purchases * (lifetime / longest.value), longest.none)
-        bounds = self.intervals.bounds(rows, {self.lifetime_days: ahead})[self.lifetime_days]
+        bounds = self.intervals.bounds(known, {self.lifetime_days: ahead})[self.lifetime_days]
         return {"clv_p10": bounds[LEVELS.index(0.10)] * rate, "clv_p90": bounds[LEVELS.index(0.90)] * rate}
 
-    def _year(self, anchor: Anchor, rows: pd.DataFrame, value: dict[int, Floats]) -> Floats:
+    def _year(
+        self, anchor: Anchor, rows: pd.DataFrame, known: Mapping[str, Floats], value: dict[int, Floats]
+    ) -> Floats:
         """Value of the next 365 days: a horizon's own, else the nearest one's by the closed form's ratio."""
         if _YEAR in value:
             return value[_YEAR]
         shorter = [h for h in self.horizons_days if h < _YEAR]
         longer = [h for h in self.horizons_days if h > _YEAR]
         near = shorter[-1] if shorter else longer[0]
-        ratio = anchor.expected_orders(rows, _YEAR) / rows[f"btyd_orders_{near}"].to_numpy(np.float64)
+        ratio = anchor.expected_orders(rows, _YEAR) / known[f"btyd_orders_{near}"]
         found = value[near] * (np.maximum(ratio, 1.0) if shorter else np.minimum(ratio, 1.0))
         return np.minimum(found, value[longer[0]]) if longer else found
 

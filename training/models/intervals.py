@@ -180,36 +180,39 @@ class Intervals:
             return self.calibrations[min(self.calibrations)]
         return Calibration().stretched(max(1.0, horizon_days / self.reach_days))
 
-    def bounds(self, features: pd.DataFrame, outlooks: dict[int, Outlook]) -> dict[int, Floats]:
+    def bounds(
+        self, features: pd.DataFrame | Mapping[str, Floats], outlooks: dict[int, Outlook]
+    ) -> dict[int, Floats]:
         """Bounds by horizon, each of shape (levels, customers); rising with the level and with the horizon.
 
         Parameters
         ----------
-        features : pandas.DataFrame
+        features : pandas.DataFrame or mapping of str to array
             ``purchase_days`` and ``value_mean`` of the customers.
         outlooks : dict of int to Outlook
             By horizon.
         """
-        found: dict[int, Floats] = {}
-        floor: Floats | None = None
-        for h in sorted(outlooks):
-            known, outlook = self.calibration(h), outlooks[h]
-            place, scale = self.shape(features, outlook, shared=known.shared)
-            inside = (known.read(outlook.value) - outlook.none) / (1.0 - outlook.none)
-            z = ndtri(np.clip(inside, _TINY, 1.0 - _TINY))
-            bound = np.where(inside > 0.0, np.exp(place + scale * z), 0.0)
-            floor = bound if floor is None else np.maximum(floor, bound)
-            found[h] = floor
-        return found
+        days = sorted(outlooks)
+        known = [self.calibration(h) for h in days]
+        value, purchases, none = (
+            np.stack([getattr(outlooks[h], name) for h in days]) for name in ("value", "purchases", "none")
+        )
+        shared = np.array([[c.shared] for c in known])
+        place, scale = self.shape(features, Outlook(value, purchases, none), shared)
+        read = np.stack([c.read(v) for c, v in zip(known, value, strict=True)], axis=1)
+        inside = (read - none) / (1.0 - none)
+        z = ndtri(np.minimum(np.maximum(inside, _TINY), 1.0 - _TINY))
+        found = np.where(inside > 0.0, np.exp(place + scale * z), 0.0)
+        rising = np.maximum.accumulate(found, axis=1)
+        return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
 
     def shape(
-        self, features: pd.DataFrame, outlook: Outlook, *, shared: float = 0.0
+        self, features: pd.DataFrame | Mapping[str, Floats], outlook: Outlook, shared: Floats | float = 0.0
     ) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the log of what comes, where anything comes."""
         some = 1.0 - outlook.none
-        square = self._variation(features, np.maximum(outlook.purchases / some, 1.0))
-        spread = np.log1p(square)
-        return np.log(outlook.value / some) - 0.5 * spread, np.sqrt(spread + shared**2)
+        spread = np.log1p(self._variation(features, np.maximum(outlook.purchases / some, 1.0)))
+        return np.log(outlook.value / some) - 0.5 * spread, np.sqrt(spread + shared * shared)
 
     def reached(self, features: pd.DataFrame, outlook: Outlook, came: Floats) -> Floats:
         """Level of the shape at what came: F(came), and 0 where nothing came."""
@@ -237,21 +240,15 @@ class Intervals:
         width = float(stdtrit(known.back_tests + 1.0, 0.5 + coverage / 2.0)) * known.total
         return float(np.exp(-width)), float(np.exp(width))
 
-    def variation_of(self, features: pd.DataFrame, outlook: Outlook) -> Floats:
-        """Squared coefficient of variation of what comes, whether anything comes or not."""
-        some = 1.0 - outlook.none
-        square = self._variation(features, np.maximum(outlook.purchases / some, 1.0))
-        return (1.0 + square) / some - 1.0
-
-    def _variation(self, features: pd.DataFrame, purchases: Floats) -> Floats:
+    def _variation(self, features: pd.DataFrame | Mapping[str, Floats], purchases: Floats) -> Floats:
         """Squared coefficient of variation given at least one purchase."""
-        mean = np.nan_to_num(features["value_mean"].to_numpy(np.float64), nan=0.0)
-        seen = np.where(mean > 0, features["purchase_days"].to_numpy(np.float64), 0.0)
+        mean = np.asarray(features["value_mean"], dtype=np.float64)
+        seen = np.where(mean > 0, np.asarray(features["purchase_days"], dtype=np.float64), 0.0)
         p, q = self.order_shape, self.mean_shape
         count = (purchases - 1.0) / purchases**2
         rate = (1.0 - 1.0 / purchases) ** 2 / (1.0 + seen)
         spend = 1.0 / (p * purchases) + 1.0 / (p * seen + q - 1.0)
-        return np.clip(count + rate + spend, _LEAST_VARIATION, _MOST_VARIATION)
+        return np.minimum(np.maximum(count + rate + spend, _LEAST_VARIATION), _MOST_VARIATION)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle."""

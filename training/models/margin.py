@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,12 +69,12 @@ class Margin:
         rate = (float(margin[known].sum()) + configured * others) / (costed + others)
         return cls(float(np.clip(rate, 0.0, 1.0)), costed / int(known.sum()))
 
-    def rates(self, features: pd.DataFrame) -> Floats:
+    def rates(self, features: pd.DataFrame | Mapping[str, Floats]) -> Floats:
         """Margin rate of each customer, in [0, 1]."""
+        margin = np.asarray(features["margin_365d"], dtype=np.float64)
         if self.weight <= 0:
-            return np.full(len(features), self.rate)
-        margin = features["margin_365d"].to_numpy(np.float64)
-        value = features["value_365d"].to_numpy(np.float64)
+            return np.full(len(margin), self.rate)
+        value = np.asarray(features["value_365d"], dtype=np.float64)
         known = np.isfinite(margin) & (value > 0)
         own = np.where(known, margin, 0.0) + self.weight * self.rate
         return np.clip(own / (np.where(known, value, 0.0) + self.weight), 0.0, 1.0)

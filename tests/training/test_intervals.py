@@ -1,0 +1,181 @@
+"""Bounds of the value: by hand, ordered, honest on days not seen, and wide where little is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from features.pipeline import FEATURES
+from tests.training import small_shops
+from tests.training.small_shops import day, drawn, shop
+from training.build import build_bundle
+from training.fit import anchored
+from training.intervals import coverage, fit_intervals
+from training.models.anchor import Anchor
+from training.models.intervals import LEVELS, Calibration, Intervals, Outlook, bound_names
+from training.panel import build_panel
+
+NEW = pd.DataFrame({"purchase_days": [1.0], "value_mean": [10.0]})
+PLAIN = Intervals(order_shape=4.0, mean_shape=3.0, reach_days=1000)
+
+
+def outlook(value: float, purchases: float, none: float) -> Outlook:
+    return Outlook(np.array([value]), np.array([purchases]), np.array([none]))
+
+
+def test_bounds_by_hand():
+    # One purchase if any: c² = 1/4 + 1/(4·1 + 3 − 1) = 5/12; the unchecked level adds 0.25².
+    bounds = PLAIN.bounds(NEW, {30: outlook(10.0, 0.5, 0.5)})[30][:, 0]
+    square = np.log1p(5 / 12)
+    place, scale = np.log(10 / 0.5) - square / 2, np.sqrt(square + 0.25**2)
+    expected = [0.0, 0.0, *np.exp(place + scale * norm.ppf([0.8, 0.9]))]
+    assert bounds == pytest.approx(expected)
+
+
+def test_what_came_is_read_back_at_its_own_level():
+    seen = outlook(10.0, 1.4, 0.3)
+    place, scale = PLAIN.shape(NEW, seen)
+    at_90 = np.exp(place + scale * norm.ppf((0.9 - 0.3) / 0.7))
+    assert PLAIN.reached(NEW, seen, at_90) == pytest.approx([0.9])
+    assert PLAIN.reached(NEW, seen, np.array([0.0])) == pytest.approx([0.0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(1e-9, 1e12), st.floats(1e-9, 1e6), st.floats(1e-9, 1 - 1e-9)),
+        min_size=3,
+        max_size=3,
+    ),
+    st.tuples(st.floats(0, 1e6), st.one_of(st.none(), st.floats(0, 1e9))),
+    st.tuples(st.floats(1e-5, 1e5), st.floats(1.0001, 1e5)),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_bounds_are_finite_and_rise_with_level_and_horizon(sizes, known, shapes, read):
+    levels = (tuple(sorted(read)),)
+    intervals = Intervals(*shapes, 100, {90: Calibration((), levels, 0.3, 0.4, 2.0)})
+    features = pd.DataFrame({"purchase_days": [known[0]], "value_mean": [known[1]]}, dtype=np.float64)
+    steps = np.maximum.accumulate(np.array(sizes)[:, 0])
+    outlooks = {h: outlook(v, n, p) for h, v, (_, n, p) in zip((30, 90, 365), steps, sizes, strict=True)}
+    found = intervals.bounds(features, outlooks)
+    stacked = np.stack([found[h][:, 0] for h in (30, 90, 365)])
+    assert np.isfinite(stacked).all()
+    assert (stacked >= 0).all()
+    assert (np.diff(stacked, axis=0) >= 0).all()
+    assert (np.diff(stacked, axis=1) >= 0).all()
+
+
+def test_customers_alone_and_together_have_the_same_bounds():
+    rng = np.random.default_rng(3)
+    features = pd.DataFrame({"purchase_days": rng.integers(1, 30, 99), "value_mean": rng.gamma(2, 30, 99)})
+    parts = rng.gamma(1.0, 50, 99), rng.gamma(1.0, 2, 99), rng.uniform(0.01, 0.99, 99)
+    intervals = Intervals(
+        2.0, 3.0, 500, {30: Calibration((20.0, 60.0), (LEVELS, (0, 0.2, 0.8, 0.9), LEVELS))}
+    )
+    together = intervals.bounds(features, {30: Outlook(*parts), 90: Outlook(*(p * 1.0 for p in parts))})
+    for i in range(99):
+        one = Outlook(*(p[i : i + 1] for p in parts))
+        alone = intervals.bounds(features.iloc[i : i + 1], {30: one, 90: one})
+        assert all((alone[h][:, 0] == together[h][:, i]).all() for h in (30, 90))
+
+
+def test_a_horizon_beyond_the_data_borrows_the_next_shorter_one_and_widens():
+    known = {
+        30: Calibration((5.0,), (LEVELS, LEVELS), 0.1, 0.2, 3.0),
+        90: Calibration((), (LEVELS,), 0.3, 0.4, 1.0),
+    }
+    intervals = Intervals(2.0, 3.0, 120, known)
+    assert intervals.calibration(90) is known[90]
+    assert intervals.calibration(60).cuts == (10.0,)
+    assert intervals.calibration(360).shared == pytest.approx(np.hypot(0.3, 0.5))
+    assert intervals.calibration(7) is known[30]
+    assert Intervals(2.0, 3.0, 120).calibration(480).total == pytest.approx(np.hypot(0.25, 0.5))
+    assert Intervals(2.0, 3.0, 120).calibration(60).total == 0.25
+
+
+def test_a_total_is_surer_the_more_often_it_was_met():
+    once, often = (Intervals(2.0, 3.0, 900, {90: Calibration(total=0.2, back_tests=n)}) for n in (0.0, 30.0))
+    # Student's t with one degree of freedom at 0.9 is tan(0.4π).
+    assert once.total_factors(90, 0.8)[1] == pytest.approx(np.exp(0.2 * np.tan(0.4 * np.pi)))
+    low, high = often.total_factors(90, 0.8)
+    assert 1 < high < once.total_factors(90, 0.8)[1]
+    assert low * high == pytest.approx(1.0)
+
+
+def test_intervals_survive_json_and_damaged_ones_are_refused():
+    intervals = Intervals(2.0, 3.0, 120, {30: Calibration((5.0,), (LEVELS, LEVELS), 0.1, 0.2, 3.0)})
+    values = json.loads(json.dumps(intervals.to_json()))
+    assert Intervals.from_json(values) == intervals
+    values["calibrations"]["30"]["cuts"] = []
+    with pytest.raises(ValueError, match="2 rows of levels for 0 cuts"):
+        Intervals.from_json(values)
+
+
+def test_coverage_by_hand():
+    bounds = {0.05: [0.0, 1, 1, 0], 0.10: [0.0, 2, 2, 0], 0.90: [5.0, 8, 8, 3], 0.95: [6.0, 9, 9, 4]}
+    found = coverage(
+        np.array([-3.0, 8.5, 1.5, 7.0]),
+        {q: np.array(b) for q, b in bounds.items()},
+        np.array(["gold", "gold", "lead", "lead"]),
+    ).set_index("value_class")
+    assert found.index.tolist() == ["all", "gold", "lead"]
+    assert found["customers"].tolist() == [4, 2, 2]
+    assert found["covered_80"].tolist() == [0.25, 0.5, 0.0]
+    assert found["covered_90"].tolist() == [0.75, 1.0, 0.5]
+    assert found["claimed_80"].tolist() == pytest.approx([0.85, 0.85, 0.85])
+    assert found.loc["all", ["width_90", "above_p95", "below_p05"]].tolist() == [6.5, 0.25, 0.0]
+
+
+@pytest.fixture(scope="module")
+def later() -> pd.DataFrame:
+    """Coverage of three shops of frequent buyers, 90 days after the last order their models knew."""
+    parts = []
+    for seed in (1, 2, 3):
+        panel = anchored(build_panel(shop(drawn(300, 540, seed=seed, gap=20.0)), day(540), (30, 90)))
+        cut = max(d for d in panel.days if d <= day(450))
+        bundle = build_bundle(panel.before(cut), small_shops.settings(60, 30, 90), evidence="btyd")
+        now = panel.at(cut)
+        found = bundle.predict(now[list(FEATURES)], cut)
+        half = np.where(found["expected_value_90d"] > found["expected_value_90d"].median(), "upper", "lower")
+        for h in (30, 90):
+            bounds = {q: found[name].to_numpy() for q, name in bound_names(h).items()}
+            part = coverage(now[f"value_ahead_{h}"].to_numpy(), bounds, half.astype(np.str_))
+            parts.append(part.assign(horizon=h, seed=seed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_bounds_hold_on_a_later_day(later):
+    everyone = later[later["value_class"] == "all"]
+    for percent, room in ((80, 0.07), (90, 0.05)):
+        assert (everyone[f"covered_{percent}"] - everyone[f"claimed_{percent}"]).abs().max() < room
+    assert everyone["above_p95"].mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_bounds_hold_for_small_and_large_customers(later):
+    halves = later[later["value_class"] != "all"]
+    assert (halves["covered_90"] > 0.84).all()
+    assert halves.groupby("value_class")["covered_90"].mean().gt(0.88).all()
+
+
+def test_a_short_history_gives_wider_bounds():
+    panel = anchored(build_panel(shop(drawn(150, 400, seed=4, gap=20.0)), day(400), (30, 365)))
+    anchor = Anchor.fit(panel.at(day(400)))
+    intervals = fit_intervals(panel, anchor, (30, 365))
+    assert set(intervals.calibrations) == {30}
+    assert intervals.calibration(365).shared > intervals.calibration(30).shared + 0.3
+    assert all(0 < c.shared <= c.total < 1 for c in intervals.calibrations.values())
+
+
+def test_nobody_buys_and_one_customer():
+    quiet = anchored(build_panel(shop([("a", 0, 5.0), ("b", 1, 7.0)]), day(200), (30,)))
+    anchor = Anchor.fit(quiet.at(day(200)), ridge=1.0)
+    assert fit_intervals(quiet, anchor, (30,)).calibrations == {}
+    single = anchored(build_panel(shop([("a", n, 5.0) for n in range(0, 190, 7)]), day(200), (30,)))
+    found = fit_intervals(single, Anchor.fit(single.at(day(200)), ridge=1.0), (30,))
+    assert found.calibrations[30].levels == (LEVELS,)

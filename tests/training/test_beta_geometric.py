@@ -16,7 +16,7 @@ from scipy.stats import beta as beta_law
 from scipy.stats import gamma as gamma_law
 
 from features.errors import InputError, ModelError, NotEnoughData
-from training.models.beta_geometric import BetaGeometric, _Likelihood
+from training.models.beta_geometric import BetaGeometric, _EffectsLikelihood, _Likelihood
 from training.models.beta_mean import orders_while_alive
 from training.models.bg_nbd import BgNbd
 from training.models.btyd import PurchaseModel
@@ -331,3 +331,44 @@ def test_damaged_records_are_refused(change, message):
         BgNbd.from_json(record)
     with pytest.raises(ModelError, match="lacks alpha"):
         BgNbd.from_json({"model": "bg_nbd", "r": 1.0, "a": 1.0, "b": 1.0})
+
+
+@BOTH
+def test_gradient_of_effects_is_the_slope_of_the_likelihood(model):
+    rng = np.random.default_rng(0)
+    x, T, z = rng.integers(0, 6, 50).astype(float), rng.uniform(1, 2, 50), rng.normal(size=(50, 2))
+    t_x, w = T * rng.random(50) * (x > 0), rng.uniform(1, 3, 50)
+    target = _EffectsLikelihood(x, t_x, T, w, z, model.chances_at_first)
+    theta = np.array([-0.5, 0.4, 0.2, -0.7, 0.1, 0.2, -0.3, 0.3, 0.2, -0.1])
+    assert target(theta)[1] == pytest.approx(approx_fprime(theta, lambda t: target(t)[0], 1e-6), abs=2e-3)
+    theta[4:] = 0.0
+    assert target(theta)[0] == pytest.approx(_Likelihood(x, t_x, T, w, model.chances_at_first)(theta[:4])[0])
+
+
+@BOTH
+def test_fit_recovers_the_effect_of_a_covariate(model):
+    # Twice the rate is α/2, that is γ = log 2; a three times as large is γ = log 3
+    fast = type(model)(model.r, model.alpha / 2, 3 * model.a, model.b)
+    both = [simulate(m, 6_000, 0.0, seed=21 + i)[:3] for i, m in enumerate((model, fast))]
+    x, t_x, T = (np.concatenate(pair) for pair in zip(*both, strict=True))
+    z = np.repeat([[0.0], [1.0]], 6_000, axis=0)
+    found = type(model).fit(x, t_x, T, covariates=z)
+    assert found.rate_effects[0] == pytest.approx(np.log(2), abs=0.2)
+    assert found.a_effects[0] - found.b_effects[0] == pytest.approx(np.log(3), abs=0.3)
+    assert (
+        found.log_likelihood(x, t_x, T, covariates=z).sum()
+        > type(model).fit(x, t_x, T).log_likelihood(x, t_x, T).sum() + 20
+    )
+    assert type(model).from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+@BOTH
+def test_effects_are_changes_of_the_parameters(model):
+    found = type(model)(0.6, 30.0, 0.8, 2.4, (0.5,), (0.2,), (-0.1,))
+    by_hand = type(model)(0.6, 30.0 * np.exp(-1.0), 0.8 * np.exp(0.4), 2.4 * np.exp(-0.2))
+    row = ([2], [50], [90])
+    for name, extra in (("p_alive", ()), ("p_order_within", (30,)), ("expected_orders", (30,))):
+        ours = getattr(found, name)(*row, *extra, covariates=[[2.0]])
+        assert ours == pytest.approx(getattr(by_hand, name)(*row, *extra), rel=1e-9)
+    with pytest.raises(InputError, match="fitted with 1 per customer, got none"):
+        found.p_alive(*row)

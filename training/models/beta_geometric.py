@@ -27,11 +27,20 @@ from training.models.btyd import (
     thin,
     unique_rows,
 )
+from training.models.covariates import (
+    Covariates,
+    check_effects,
+    covariate_matrix,
+    effects_from_json,
+    scaled_by,
+)
 
 __all__ = ["BetaGeometric"]
 
 # (r, a, b) to start from; α follows from r and the observed rate. They lie in different valleys:
 # uneven customers who leave early, even customers who seldom leave, and in between.
+_PARAMS = ("r", "alpha", "a", "b")
+_EFFECTS = ("rate_effects", "a_effects", "b_effects")
 STARTS = ((0.3, 0.8, 2.5), (1.0, 0.3, 3.0), (4.0, 0.05, 1.0))
 
 
@@ -43,6 +52,8 @@ class BetaGeometric(PurchaseModel):
     ----------
     r, alpha : shape and rate of the purchase rate λ; ``alpha`` is in units of time
     a, b : of the dropout probability p
+    rate_effects, a_effects, b_effects : effects γ of each covariate z; α becomes α·exp(−γ₁'z), a becomes
+        a·exp(γ₂'z) and b becomes b·exp(γ₃'z) (Fader & Hardie 2007); none by default
 
     Notes
     -----
@@ -59,12 +70,16 @@ class BetaGeometric(PurchaseModel):
     alpha: float
     a: float
     b: float
+    rate_effects: tuple[float, ...] = ()
+    a_effects: tuple[float, ...] = ()
+    b_effects: tuple[float, ...] = ()
 
     name: ClassVar[str]
     chances_at_first: ClassVar[int]
 
     def __post_init__(self) -> None:
-        check_params(self.name, asdict(self))
+        check_params(self.name, {n: getattr(self, n) for n in _PARAMS})
+        check_effects(self.name, **{n: getattr(self, n) for n in _EFFECTS})
 
     @classmethod
     def fit(
@@ -75,6 +90,7 @@ class BetaGeometric(PurchaseModel):
         *,
         weights: ArrayLike | None = None,
         ridge: float = 0.0,
+        covariates: ArrayLike | None = None,
     ) -> Self:
         """Parameters of greatest likelihood.
 
@@ -86,6 +102,7 @@ class BetaGeometric(PurchaseModel):
         ridge : ≥ 0; strength of a normal prior on the log-parameters (time in units of mean T). The
             default 0 is plain maximum likelihood. A base of one-time buyers alone has no finite
             optimum: the fit then ends at the edge of the search, unless a small ridge such as 1 holds it.
+        covariates : facts known from the start, shape (customers, covariates); none by default
 
         Raises
         ------
@@ -94,6 +111,8 @@ class BetaGeometric(PurchaseModel):
         """
         x, t_x, T = check_summary(x, t_x, T)
         w = check_weights(weights, x.size)
+        if covariates is not None:
+            return cls(*_fit_effects((x, t_x, T), w, covariates, ridge, cls.chances_at_first))
         (x, t_x, T), inverse = unique_rows(x, t_x, T)
         w = np.bincount(inverse, weights=w).astype(np.float64)
         scale = float(np.sum(w * T) / np.sum(w)) or 1.0
@@ -108,7 +127,9 @@ class BetaGeometric(PurchaseModel):
         r, alpha, a, b = np.exp(theta).tolist()
         return cls(r=r, alpha=alpha * scale, a=a, b=b)
 
-    def log_likelihood(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
+    def log_likelihood(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, covariates: ArrayLike | None = None
+    ) -> Floats:
         """Log-likelihood of each customer; its sum is what ``fit`` makes greatest.
 
         Returns
@@ -116,14 +137,18 @@ class BetaGeometric(PurchaseModel):
         float64 array, one value per customer. It depends on the unit of time.
         """
         x, t_x, T = check_summary(x, t_x, T)
-        r, alpha, a, b = self.r, self.alpha, self.a, self.b
+        r, (alpha, a, b) = self.r, self._own(x.size, covariates)
         chances = x + self.chances_at_first
         counts = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
         survivals = gammaln(a + b) - gammaln(b) + gammaln(b + chances) - gammaln(a + b + chances)
         alive = -(r + x) * np.log(alpha + T)
-        return counts + survivals + alive + np.logaddexp(0.0, self._log_odds_stopped(x, t_x, T))
+        return (
+            counts + survivals + alive + np.logaddexp(0.0, self._log_odds_stopped(x, t_x, T, (alpha, a, b)))
+        )
 
-    def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:
+    def p_alive(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, covariates: ArrayLike | None = None
+    ) -> Floats:
         """Probability that the customer has not stopped for good by ``T``.
 
         Returns
@@ -134,9 +159,18 @@ class BetaGeometric(PurchaseModel):
         -----
         ``1 / (1 + a/(b+x+m−1) · ((α+T)/(α+t_x))^(r+x))``, and 1 where there was no chance to stop yet.
         """
-        return expit(-self._log_odds_stopped(*check_summary(x, t_x, T)))
+        x, t_x, T = check_summary(x, t_x, T)
+        return expit(-self._log_odds_stopped(x, t_x, T, self._own(x.size, covariates)))
 
-    def p_order_within(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
+    def p_order_within(
+        self,
+        x: ArrayLike,
+        t_x: ArrayLike,
+        T: ArrayLike,
+        horizon_days: ArrayLike,
+        *,
+        covariates: ArrayLike | None = None,
+    ) -> Floats:
         """Probability of at least one purchase in (T, T + horizon_days]; one minus it is the churn score.
 
         Returns
@@ -151,10 +185,19 @@ class BetaGeometric(PurchaseModel):
             P(alive) · (1 − E[e^(−λh)]) = P(alive) · (1 − ((α+T)/(α+T+h))^(r+x))
         """
         x, t_x, T = check_summary(x, t_x, T)
-        ratio = check_horizon(horizon_days, x.size) / (self.alpha + T)
-        return expit(-self._log_odds_stopped(x, t_x, T)) * -np.expm1(-(self.r + x) * np.log1p(ratio))
+        own = self._own(x.size, covariates)
+        ratio = check_horizon(horizon_days, x.size) / (own[0] + T)
+        return expit(-self._log_odds_stopped(x, t_x, T, own)) * -np.expm1(-(self.r + x) * np.log1p(ratio))
 
-    def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
+    def expected_orders(
+        self,
+        x: ArrayLike,
+        t_x: ArrayLike,
+        T: ArrayLike,
+        horizon_days: ArrayLike,
+        *,
+        covariates: ArrayLike | None = None,
+    ) -> Floats:
         """Expected number of purchases in (T, T + horizon_days].
 
         Returns
@@ -166,15 +209,16 @@ class BetaGeometric(PurchaseModel):
         P(alive) times ``orders_while_alive`` with the posterior λ ~ Gamma(r+x, α+T), p ~ Beta(a, b+x+m).
         """
         x, t_x, T = check_summary(x, t_x, T)
-        ratio = check_horizon(horizon_days, x.size) / (self.alpha + T)
-        (count, distinct), inverse = unique_rows(x, ratio)
-        b_x = self.b + self.chances_at_first + count
-        orders = orders_while_alive(self.a, b_x, self.r + count, distinct)
-        return expit(-self._log_odds_stopped(x, t_x, T)) * orders[inverse]
+        own = self._own(x.size, covariates)
+        ratio = check_horizon(horizon_days, x.size) / (own[0] + T)
+        a, b = (np.broadcast_to(v, x.shape) for v in own[1:])
+        (count, distinct, a, b), inverse = unique_rows(x, ratio, a, b)
+        orders = orders_while_alive(a, b + self.chances_at_first + count, self.r + count, distinct)
+        return expit(-self._log_odds_stopped(x, t_x, T, own)) * orders[inverse]
 
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``; floats survive the round trip unchanged."""
-        return {"model": self.name, **asdict(self)}
+        return {"model": self.name, **{n: v for n, v in asdict(self).items() if v != ()}}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -185,12 +229,24 @@ class BetaGeometric(PurchaseModel):
         ModelError
             If it is another model's record, or a parameter is missing or not positive.
         """
-        return cls(**params_from_json(data, cls.name, ("r", "alpha", "a", "b")))
+        params: dict[str, Any] = {**params_from_json(data, cls.name, _PARAMS)}
+        return cls(**params, **effects_from_json(data, *_EFFECTS))
 
-    def _log_odds_stopped(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
-        chances = x + self.chances_at_first
-        growth = (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x))
-        odds = np.log(self.a) - np.log(np.where(chances > 0, self.b + chances - 1, 1.0)) + growth
+    def _own(self, customers: int, covariates: ArrayLike | None) -> tuple[Any, Any, Any]:
+        """α, a and b: of each customer, or of all where there are no covariates."""
+        if not self.rate_effects and covariates is None:
+            return self.alpha, self.a, self.b
+        z = covariate_matrix(covariates, customers, len(self.rate_effects))
+        return (
+            scaled_by(self.alpha, self.rate_effects, z, -1.0),
+            scaled_by(self.a, self.a_effects, z, 1.0),
+            scaled_by(self.b, self.b_effects, z, 1.0),
+        )
+
+    def _log_odds_stopped(self, x: Floats, t_x: Floats, T: Floats, own: tuple[Any, Any, Any]) -> Floats:
+        (alpha, a, b), chances = own, x + self.chances_at_first
+        growth = (self.r + x) * np.log1p((T - t_x) / (alpha + t_x))
+        odds = np.log(a) - np.log(np.where(chances > 0, b + chances - 1, 1.0)) + growth
         return np.where(chances > 0, odds, -np.inf)
 
 
@@ -245,3 +301,59 @@ class _Likelihood:
             ]
         )
         return float(np.sum(w * (purchases + survivals))), gradient
+
+
+def _fit_effects(
+    history: tuple[Floats, Floats, Floats], w: Floats, covariates: ArrayLike, ridge: float, chances: int
+) -> tuple[Any, ...]:
+    """Parameters and effects of greatest likelihood: r, α, a, b and the three kinds of effects."""
+    x, t_x, T = history
+    z = Covariates.of(covariates, w)
+    width = z.spread.size
+    scale = float(np.sum(w * T) / np.sum(w)) or 1.0
+    target = _EffectsLikelihood(x, t_x / scale, T / scale, w, z.values, chances)
+    rate = max(float(np.sum(w * x) / np.sum(w)), 1e-3)
+    starts = [np.append(np.log([r, r / rate, a, b]), np.zeros(3 * width)) for r, a, b in STARTS]
+    theta = maximise(target, starts, ridge=ridge, weight=float(np.sum(w)))
+    (rates, on_alpha), (of_a, on_a), (of_b, on_b) = (z.unscale(g) for g in theta[4:].reshape(3, width))
+    r, alpha, a, b = np.exp(theta[:4] + np.array([0.0, on_alpha, -on_a, -on_b])).tolist()
+    return r, alpha * scale, a, b, rates, of_a, of_b
+
+
+class _EffectsLikelihood:
+    """As `_Likelihood`, with α, a and b of each customer; further elements of theta are the effects."""
+
+    def __init__(
+        self, x: Floats, t_x: Floats, T: Floats, w: Floats, z: Floats, chances_at_first: int
+    ) -> None:
+        self.x, self.t_x, self.T, self.w, self.z = x, t_x, T, w, z
+        self.chances = x + chances_at_first
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        effects = theta[4:].reshape(3, -1) @ self.z.T
+        r = np.exp(theta[0])
+        alpha, a, b = (
+            np.exp(theta[1] - effects[0]),
+            np.exp(theta[2] + effects[1]),
+            np.exp(theta[3] + effects[2]),
+        )
+        left = np.where(self.chances > 0, b + self.chances - 1, np.inf)
+        rate, late = r + self.x, alpha + self.T
+        growth = np.log1p((self.T - self.t_x) / (alpha + self.t_x))
+        odds = np.log(a) - np.log(np.where(self.chances > 0, left, 1.0)) + rate * growth
+        log_odds = np.where(self.chances > 0, odds, -np.inf)
+        gone = expit(log_odds)
+        rows = (
+            gammaln(rate) - gammaln(r) + r * np.log(alpha) - rate * np.log(late) + np.logaddexp(0.0, log_odds)
+        )
+        rows += gammaln(a + b) - gammaln(b) + gammaln(b + self.chances) - gammaln(a + b + self.chances)
+        lost = digamma(a + b) - digamma(a + b + self.chances)
+        w = self.w
+        by_r = w * r * (digamma(rate) - digamma(r) + np.log(alpha) - np.log(late) + gone * growth)
+        by_alpha = w * (r - alpha * rate * ((1.0 - gone) / late + gone / (alpha + self.t_x)))
+        by_a = w * (a * lost + gone)
+        by_b = w * b * (lost + digamma(b + self.chances) - digamma(b) - gone / left)
+        own = np.array([by_r.sum(), by_alpha.sum(), by_a.sum(), by_b.sum()])
+        return float(np.sum(w * rows)), np.concatenate(
+            [own, -by_alpha @ self.z, by_a @ self.z, by_b @ self.z]
+        )

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
     from training.contracts.snapshot_judge import Judged
 
-__all__ = ["flat_table"]
+__all__ = ["FIGURES", "flat_table"]
 
-_FIGURES = {
+FIGURES = {
     "roc_auc": "AUC",
     "pr_auc": "PR-AUC",
     "log_loss": "log loss",
@@ -29,10 +29,10 @@ def flat_table(judged: Judged) -> Table:
     title = f"{judged.rows:,} rows, {judged.repeats} x {judged.folds}-fold cross-validation"
     table = Table(box=box.SIMPLE_HEAD, title=title)
     table.add_column("model")
-    for name in (*_FIGURES.values(), "ours - its log loss (95 %)"):
+    for name in (*FIGURES.values(), "ours - its log loss (95 %)"):
         table.add_column(name, justify="right")
     for model, figures in judged.models.items():
         gain = judged.against.get(model, {}).get("log_loss")
         last = "" if gain is None else f"{gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-        table.add_row(model, *(f"{figures[name]:.4f}" for name in _FIGURES), last)
+        table.add_row(model, *(f"{figures[name]:.4f}" for name in FIGURES), last)
     return table

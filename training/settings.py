@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = [
@@ -21,9 +23,11 @@ class _Section(BaseModel):
 class ChurnSettings(_Section):
     """``window_days``: a customer has churned when no order falls into [as_of, as_of + window_days).
 
+    With ``kind = "contract"`` a customer has churned when the contract ends within the window.
     ``allow_columns`` are features that the leak guard lets pass: you know that they were known beforehand.
     """
 
+    kind: Literal["orders", "contract"] = "orders"
     window_days: int = Field(default=90, ge=1, le=3650)
     allow_columns: tuple[str, ...] = ()
 

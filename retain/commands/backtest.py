@@ -41,6 +41,7 @@ def backtest(
 ) -> None:
     """Train as of past days and compare with what came; `--json FILE` writes the whole report."""
     from retain.config import load_config
+    from retain.contract_runs import refuse_contracts
 
     screen = Screen(json=json and report is None, quiet=quiet)
     if report is not None:
@@ -48,7 +49,9 @@ def backtest(
 
         check_writable(report)
     wanted = [n for n, yes in (("staying_power", staying_power), ("history_curve", history_curve)) if yes]
-    document, told = _run(screen, load_config(path), as_of, cut_offs, wanted)
+    project = load_config(path)
+    refuse_contracts(project, "retain backtest", "`retain train` judges contracts by date")
+    document, told = _run(screen, project, as_of, cut_offs, wanted)
     if report is not None:
         _write(document, report)
         told.append(f"{report}: written")

@@ -56,7 +56,13 @@ def score(
 
         screen.result(*score_flat(screen, flat_project(path), snapshot, out, raw))
         return
-    screen.result(*_run(screen, load_config(path), as_of, out, raw))
+    project = load_config(path)
+    if project.config.churn.kind == "contract":
+        from retain.contract_runs import score_contract_tables
+
+        screen.result(*score_contract_tables(screen, project, as_of, out, raw))
+        return
+    screen.result(*_run(screen, project, as_of, out, raw))
 
 
 def _run(

@@ -69,6 +69,12 @@ def train(
 
         raise ConfigError("--label, --positive, --id, --drop, --allow and --repeats need --snapshot FILE")
     project = load_config(path)
+    if project.config.churn.kind == "contract":
+        from retain.contract_runs import train_contract_tables
+
+        document, told = train_contract_tables(screen, project, as_of)
+        screen.result(document, *told)
+        return
     trained, bundle, verdict, run_id = _run(screen, project, as_of)
     screen.result(_document(project, trained, bundle, verdict, run_id), *_tell(trained, bundle, verdict))
 

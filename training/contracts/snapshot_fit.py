@@ -34,7 +34,12 @@ _MOST_LEVELS = 100
 
 
 def fit_snapshot_model(
-    columns: tuple[FlatColumn, ...], typed: pd.DataFrame, left: Floats, *, seed: int
+    columns: tuple[FlatColumn, ...],
+    typed: pd.DataFrame,
+    left: Floats,
+    *,
+    seed: int,
+    fold: Ints | None = None,
 ) -> SnapshotModel:
     """The highest rung that beat those below it out of fold.
 
@@ -47,6 +52,8 @@ def fit_snapshot_model(
     left : array of 0 and 1
     seed : int
         Of folds and trees.
+    fold : array of int, optional
+        Number of the fold of each row, 0 to 3, where rows of one customer belong together; stratified without it.
 
     Returns
     -------
@@ -66,7 +73,8 @@ def fit_snapshot_model(
         return SnapshotModel(columns, base)
     learned = learn_columns(columns, typed)
     trial = _Trial(learned, typed, left, seed)
-    rung, ridge, rounds = trial.climb()
+    folds = stratified_folds(left, _FOLDS, seed) if fold is None else fold
+    rung, ridge, rounds = trial.climb(folds)
     model = SnapshotModel(learned, base)
     if rung in ("linear", "average"):
         model = replace(model, linear=_ridge(trial.matrix, left, (ridge,))[0])
@@ -82,12 +90,12 @@ class _Trial:
         self.columns, self.left, self.seed = columns, left, seed
         self.matrix, self.codes = design(columns, typed), tree_matrix(columns, typed)
 
-    def climb(self) -> tuple[str, float, int]:
+    def climb(self, fold: Ints) -> tuple[str, float, int]:
         """Name of the rung, strength of its ridge, number of its trees."""
         base = np.empty(len(self.left))
         trees = np.empty((len(_ROUNDS), len(self.left)))
         lines = np.empty((len(_RIDGES), len(self.left)))
-        for out in folds_of(self.left, _FOLDS, self.seed):
+        for out in (fold == k for k in np.unique(fold)):
             known = self.left[~out]
             base[out] = logit(np.array(known.mean()))
             grown = fit_trees(

@@ -44,12 +44,14 @@ def tune(
     Trials are kept: stop with Ctrl-C and the same command goes on. Without --write nothing is changed.
     """
     from retain.config import load_config
+    from retain.contract_runs import refuse_contracts
     from retain.trees_section import trees_text, write_trees
     from training.search import Plan
 
     screen = Screen(json=json, quiet=quiet)
     seconds = None if time_budget is None else parse_duration(time_budget)
     project = load_config(path)
+    refuse_contracts(project, "retain tune", "the model of contracts has nothing to set")
     found = _run(screen, project, as_of, Plan(project.out_dir / _DATABASE, trials, seconds))
     told = [_summary(found), _verdict(found)]
     written = write and found.verdict.better

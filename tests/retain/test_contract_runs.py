@@ -48,6 +48,7 @@ def test_scoring_before_training_says_what_to_do(shop: Path, capsys: pytest.Capt
     assert "run `retain train` first" in capsys.readouterr().err
 
 
-def test_the_back_test_of_orders_is_refused(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["backtest"]) == 2
-    assert 'is for [churn] kind = "orders"' in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["backtest", "tune"])
+def test_what_is_for_orders_is_refused(shop: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command]) == 2
+    assert f'`retain {command}` is for [churn] kind = "orders"' in capsys.readouterr().err

@@ -55,7 +55,8 @@ def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) 
     -----
     Level of a day: e = ln(what came / closed form), against the level expected there; the root mean square of
     the residuals, with one prior observation of a quarter, is the error of a cohort's total. What a handful of
-    large customers explain of it, Σ(y − ŷ)² / (Σŷ)², is not shared and is taken off for single customers.
+    large customers explain of it, Σ(y − ŷ)² / (Σŷ)², is not shared and is taken off for single customers. A shop
+    that has not met the season ahead may be off by another quarter (log scale).
 
     Each of `LEVELS` is re-read so that, on the day met, that share of the customers stayed at or below it,
     with the finite-sample correction (n + 1) / n of conformal prediction, in up to five groups of equally many
@@ -113,9 +114,11 @@ class _Past:
         single = np.array([self._single(d, errors[d]) for d in recent])
         tests = min(float(len(recent)), 1.0 + (recent[-1] - recent[0]).days / self.horizon_days)
         shared = np.maximum(residuals**2 - single, 0.0)
-        met = self._nearest_season(days)
-        cuts, levels = self._levels(met, errors[met])
-        return Calibration(cuts, levels, _size(shared, tests), _size(residuals**2, tests), tests)
+        met = self._same_season(days)
+        unseen = 0.0 if met else _PRIOR
+        cuts, levels = self._levels(met or days[-1], errors[met or days[-1]])
+        each, total = (float(np.hypot(_size(e, tests), unseen)) for e in (shared, residuals**2))
+        return Calibration(cuts, levels, each, total, tests)
 
     def _error(self, day: date) -> float:
         kind, rows = HeadKind("value", self.horizon_days), self.snapshots[day]
@@ -136,10 +139,11 @@ class _Past:
         expected = self._column(rows, "value") * np.exp(error)
         return float(np.square(self._came(rows) - expected).sum() / expected.sum() ** 2)
 
-    def _nearest_season(self, days: list[date]) -> date:
+    def _same_season(self, days: list[date]) -> date | None:
+        """The day a year ago, give or take; None where the season ahead was never met."""
         year_ago = self.panel.as_of - _YEAR
         near = [d for d in days if abs(d - year_ago) <= _NEAR]
-        return min(near, key=lambda d: abs(d - year_ago)) if near else days[-1]
+        return min(near, key=lambda d: abs(d - year_ago), default=None)
 
     def _levels(self, day: date, error: float) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
         """Cuts between groups of customers, and what to read for each group."""

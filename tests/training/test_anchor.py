@@ -152,3 +152,7 @@ def test_a_record_of_another_kind_is_refused():
     record = ANCHOR.to_json()
     with pytest.raises(ModelError, match="got 'prophecy'"):
         Anchor.from_json({**record, "buying": {**record["buying"], "model": "prophecy"}})
+
+
+def test_nobody_gives_no_rows():
+    assert ANCHOR.columns(ROWS.iloc[:0], (30, 365)).shape == (0, 8)

@@ -45,10 +45,11 @@ def test_when_nobody_ever_leaves_both_closed_forms_are_the_poisson_rate():
     rng = np.random.default_rng(7)
     T = np.full(2000, 300.0)
     x = rng.poisson(0.1 * T).astype(float)
-    rows = history(2000).assign(frequency=x, recency=T - 5, T=T, purchase_days=x + 1, tenure_days=T)
+    last = T - np.floor(rng.exponential(10.0, 2000))
+    rows = history(2000).assign(frequency=x, recency=last, T=T, purchase_days=x + 1, tenure_days=T)
     rows["orders_total"] = rows["purchase_days"]
     found = anchored(snapshots({day(300): rows}, day(300), 30)).frame
-    bg = BgNbd.fit(x, T - 5, T).expected_orders(x, T - 5, T, 30)
+    bg = BgNbd.fit(x, last, T).expected_orders(x, last, T, 30)
     assert np.allclose(found["btyd_orders_30"], bg, rtol=0.02)
     assert found["btyd_orders_30"].mean() == pytest.approx(3.0, rel=0.02)
 

@@ -1,7 +1,8 @@
 """What serving loads: models as plain parameters and text, with nothing in them that could run.
 
-1. `btyd` and `beta_geometric`: what the buy-till-you-die models share; `bg_nbd` and `mbg_nbd` say how often a
-   customer buys and when they stop, `gamma_gamma` what an order is worth.
+1. `btyd` and `beta_geometric`: what the buy-till-you-die models share; `bg_nbd`, `mbg_nbd`,
+   `pareto_nbd` and `mbg_cnbd_k` (customers with a rhythm) say how often a customer buys and when they stop, with
+   `covariates` where there are some; `gamma_gamma` says what an order is worth.
 2. `anchor`: the closed form of one shop, from those models: P(no order), expected orders and value of a customer
    over any horizon.
 3. `level`: how far the closed form lay from what came, by day; the error of a year ago is the season.

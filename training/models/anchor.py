@@ -106,7 +106,9 @@ class Anchor:
         # All horizons in one call: on the live path a call costs more than its arithmetic.
         x, t_x, T = (np.tile(values, len(horizons_days)) for values in history)
         until = np.repeat(np.asarray(horizons_days, dtype=np.float64), size)
-        no_order = self._no_order(self.buying.p_order_within(x, t_x, T, until)).reshape(len(horizons_days), size)
+        no_order = self._no_order(self.buying.p_order_within(x, t_x, T, until)).reshape(
+            len(horizons_days), size
+        )
         orders = self._orders(self.buying.expected_orders(x, t_x, T, until)).reshape(len(horizons_days), size)
         value = self.value_per_order(features)
         found = [self.buying.p_alive(*history), value]

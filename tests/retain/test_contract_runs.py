@@ -23,7 +23,7 @@ path = "contracts.csv"
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    renewals(120).to_csv(tmp_path / "contracts.csv", index=False)
+    renewals(60).to_csv(tmp_path / "contracts.csv", index=False)
     (tmp_path / "retain.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("flat")
-    telecom(250).to_csv(place / "customers.csv", index=False, sep=";")
+    telecom(150).to_csv(place / "customers.csv", index=False, sep=";")
     telecom(40).to_excel(place / "customers.xlsx", index=False)
     telecom(40).to_parquet(place / "customers.parquet")
     telecom(60, seed=8).drop(columns="left").to_csv(place / "now.csv", index=False)

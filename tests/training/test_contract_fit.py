@@ -29,7 +29,7 @@ def panel() -> ContractPanel:
 
 @pytest.fixture(scope="module")
 def trained() -> ContractTrained:
-    return train_contracts(tables_from_frames({"contracts": renewals()}), AS_OF, SETTINGS)
+    return train_contracts(tables_from_frames({"contracts": renewals(300)}), AS_OF, SETTINGS)
 
 
 def test_the_hazard_of_a_renewal_is_recovered_by_plan(panel: ContractPanel) -> None:

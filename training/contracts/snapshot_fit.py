@@ -69,11 +69,12 @@ def fit_snapshot_model(
     """
     rate = float(np.clip(left.mean(), 0.5 / len(left), 1 - 0.5 / len(left)))
     base = float(logit(np.array(rate)))
-    if min(left.sum(), len(left) - left.sum()) < MIN_RARE:
+    folds = stratified_folds(left, _FOLDS, seed) if fold is None else fold
+    taught = all(np.unique(left[folds != k]).size == 2 for k in np.unique(folds))
+    if min(left.sum(), len(left) - left.sum()) < MIN_RARE or not taught:
         return SnapshotModel(columns, base)
     learned = learn_columns(columns, typed)
     trial = _Trial(learned, typed, left, seed)
-    folds = stratified_folds(left, _FOLDS, seed) if fold is None else fold
     rung, ridge, rounds = trial.climb(folds)
     model = SnapshotModel(learned, base)
     if rung in ("linear", "average"):
@@ -92,25 +93,32 @@ class _Trial:
 
     def climb(self, fold: Ints) -> tuple[str, float, int]:
         """Name of the rung, strength of its ridge, number of its trees."""
+        outs = [fold == k for k in np.unique(fold)]
         base = np.empty(len(self.left))
-        trees = np.empty((len(_ROUNDS), len(self.left)))
         lines = np.empty((len(_RIDGES), len(self.left)))
-        for out in (fold == k for k in np.unique(fold)):
+        for out in outs:
             known = self.left[~out]
             base[out] = logit(np.array(known.mean()))
-            grown = fit_trees(
-                self.columns, self.codes[~out], known, rounds=_ROUNDS[-1], seed=self.seed
-            ).booster
-            asked = np.ascontiguousarray(self.codes[out].to_numpy(np.float64))
-            for at, rounds in enumerate(_ROUNDS):
-                trees[at, out] = grown.predict(asked, raw_score=True, num_iteration=rounds, num_threads=1)
             for at, linear in enumerate(_ridge(self.matrix[~out], known, _RIDGES)):
                 lines[at, out] = linear.intercept + linear.parts(self.matrix[out]).sum(axis=1)
-        line, tree = self._best(lines), self._best(trees)
-        return self._rung(base, lines[line], trees[tree]), _RIDGES[line], _ROUNDS[tree]
+        at = int(np.argmin([self._losses(raw).mean() for raw in lines]))
+        trees, rounds = self._trees(outs)
+        return self._rung(base, lines[at], trees), _RIDGES[at], rounds
 
-    def _best(self, tried: Floats) -> int:
-        return int(np.argmin([self._losses(raw).mean() for raw in tried]))
+    def _trees(self, outs: list[npt.NDArray[np.bool_]]) -> tuple[Floats, int]:
+        """Log-odds of the best number of trees, and that number; more are grown only while they help."""
+        growing = [_booster(self.columns, self.codes[~out], self.left[~out], self.seed) for out in outs]
+        asked = [np.ascontiguousarray(self.codes[out].to_numpy(np.float64)) for out in outs]
+        best, chosen, grown = np.zeros(len(self.left)), 0, 0
+        for rounds in _ROUNDS:
+            raw = np.empty(len(self.left))
+            for out, booster, matrix in zip(outs, growing, asked, strict=True):
+                _grow(booster, rounds - grown)
+                raw[out] = booster.predict(matrix, raw_score=True, num_threads=1)
+            if chosen and self._losses(raw).mean() >= self._losses(best).mean():
+                break
+            best, chosen, grown = raw, rounds, rounds
+        return best, chosen
 
     def _rung(self, base: Floats, line: Floats, trees: Floats) -> str:
         rung, losses = "base_rate", self._losses(base)
@@ -176,22 +184,34 @@ def fit_trees(
     columns: tuple[FlatColumn, ...], codes: pd.DataFrame, left: Floats, *, rounds: int, seed: int
 ) -> Trees:
     """Small, slow, regularised trees on `tree_matrix`; categories stay categories."""
+    booster = _booster(columns, codes, left, seed)
+    _grow(booster, rounds)
+    # Smallest and largest values are single customers' figures; predictions do not need them.
+    none = "feature_infos=" + " ".join(["none"] * len(columns))
+    return Trees(re.sub(r"(?m)^feature_infos=.*$", none, booster.model_to_string()))
+
+
+def _booster(columns: tuple[FlatColumn, ...], codes: pd.DataFrame, left: Floats, seed: int) -> Any:
+    """A model without trees yet."""
     import lightgbm as lgb
 
-    categories = [at for at, column in enumerate(columns) if column.kind == "category"]
     matrix = np.ascontiguousarray(codes.to_numpy(np.float64))
+    parameters = _parameters(matrix.shape, seed)
     data = lgb.Dataset(
         matrix,
         left,
         feature_name=list(codes.columns),
-        categorical_feature=categories,
-        params={"verbosity": -1, "max_bin": 127},
+        categorical_feature=[at for at, column in enumerate(columns) if column.kind == "category"],
+        params=parameters,
     )
-    text = lgb.train(_parameters(matrix.shape, seed), data, rounds).model_to_string()
-    # Smallest and largest values are single customers' figures; predictions do not need them.
-    return Trees(
-        re.sub(r"(?m)^feature_infos=.*$", "feature_infos=" + " ".join(["none"] * len(columns)), text)
-    )
+    return lgb.Booster(parameters, data)
+
+
+def _grow(booster: Any, rounds: int) -> None:
+    """Adds trees; stops when there is nothing left to split."""
+    for _ in range(rounds):
+        if booster.update():
+            return
 
 
 def _parameters(shape: tuple[int, ...], seed: int) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def build_bundle(
     *,
     evidence: Evidence,
     strategies: StrategySettings | None = None,
+    without_trees: frozenset[HeadKind] = frozenset(),
     progress: Progress | None = None,
 ) -> Bundle:
     """Fits everything a prediction on ``panel.as_of`` needs.
@@ -70,6 +71,8 @@ def build_bundle(
         Rung to build; ``ml`` becomes ``btyd`` when no head's trees made the closed form better.
     strategies : StrategySettings, optional
         Cuts to freeze; the defaults without it.
+    without_trees : frozenset of HeadKind
+        Heads that stay closed form and level, because their trees lost on a past day.
     progress : callable, optional
         Told the stage and its share done.
 
@@ -80,7 +83,7 @@ def build_bundle(
     """
     rows = panel.at(panel.as_of)[["as_of", "customer_id", *FEATURES]]
     anchor = Anchor.fit(rows, ridge=1.0 if evidence == "rule" else 1e-3)
-    heads = _heads(panel, settings, progress) if evidence == "ml" else {}
+    heads = _heads(panel, settings, without_trees, progress) if evidence == "ml" else {}
     if evidence == "ml" and not any(head.trees for head in heads.values()):
         evidence = "btyd"
     value = settings.value
@@ -100,12 +103,17 @@ def build_bundle(
     return bundle.with_golden(_golden_rows(rows, settings.seed))
 
 
-def _heads(panel: Panel, settings: TrainingSettings, progress: Progress | None) -> dict[HeadKind, Head]:
+def _heads(
+    panel: Panel,
+    settings: TrainingSettings,
+    without_trees: frozenset[HeadKind],
+    progress: Progress | None,
+) -> dict[HeadKind, Head]:
     kinds = [HeadKind("churn", settings.churn.window_days)]
     kinds += [HeadKind(name, h) for h in settings.value.horizons_days for name in ("orders", "value")]
     found: dict[HeadKind, Head] = {}
     with ThreadPoolExecutor(settings.num_threads) as pool:
-        fitted = pool.map(lambda kind: fit_head(panel, kind, settings), kinds)
+        fitted = pool.map(lambda k: fit_head(panel, k, settings, trees=k not in without_trees), kinds)
         for done, (kind, head) in enumerate(zip(kinds, fitted, strict=True), start=1):
             if progress:
                 progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(kinds))

@@ -60,7 +60,7 @@ def shortfall(panel: Panel, kind: HeadKind) -> str:
     return f"{least} of at least {MIN_EVENTS} customers of the rarer outcome" if least < MIN_EVENTS else ""
 
 
-def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head | None:
+def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees: bool = True) -> Head | None:
     """Fits one head on every snapshot whose horizon had passed by ``panel.as_of``.
 
     Parameters
@@ -71,6 +71,8 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head |
         What to predict.
     settings : TrainingSettings
         Trees and seed.
+    trees : bool
+        Whether trees may be tried at all.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings) -> Head |
     head = Head(
         level=level_curve(errors, panel, kind.horizon_days), anchor_mean=float(kind.closed_form(now).mean())
     )
-    task = _Task.of(rows, kind, settings)
+    task = _Task.of(rows, kind, settings) if trees else None
     return head if task is None else _climb(task, head, kind.closed_form(rows) + own, own, now)
 
 

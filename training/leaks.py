@@ -142,7 +142,7 @@ def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) ->
     InputError
         The suspects by name.
     """
-    rows = panel.labelled(window_days, by=panel.as_of)
+    rows = _latest_mixed(panel.labelled(window_days, by=panel.as_of), f"orders_ahead_{window_days}")
     gone = (rows[f"orders_ahead_{window_days}"] == 0).to_numpy()
     chosen = _chosen(gone)
     names = [n for n in rows.columns if n not in ("as_of", "customer_id") and not _made_of_labels(str(n))]
@@ -151,6 +151,16 @@ def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) ->
         "column is right, name it in [churn] allow_columns"
     )
     check_leaks(rows.iloc[chosen][names], gone[chosen], allow=allow, remedy=remedy, redundant=True)
+
+
+def _latest_mixed(rows: pd.DataFrame, orders: str) -> pd.DataFrame:
+    """The latest snapshot on which enough customers left and enough stayed.
+
+    One day alone: over several days a column that only knows the date knows whether everybody left, too.
+    """
+    gone = (rows[orders] == 0).groupby(rows["as_of"]).agg(["sum", "size"])
+    mixed = gone[(gone["sum"] >= _FEWEST) & (gone["size"] - gone["sum"] >= _FEWEST)]
+    return rows[rows["as_of"] == mixed.index.max()] if len(mixed) else rows.iloc[:0]
 
 
 def find_leaks(

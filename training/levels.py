@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +81,7 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     errors of the usual size. Where there is no season the errors are small, and believing them costs little.
     Windows that overlap are not tests of their own: each counts by the share that it does not have in common
     with the next. What the last three errors had beyond their year-ago ones is a drift; half of it is expected to
-    last.
+    last, unless in past tests that would have made the level worse.
     """
     gap = float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days]))
     ripe = max(1.0, gap, float(horizon_days))
@@ -91,12 +91,30 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
         errors[d] * float(np.clip(((d - first).days / ripe - 1.0) / 2.0, 0.0, 1.0)) for d in days
     )
     curve = LevelCurve(tuple(days), believed)
-    tests = [(errors[d], y) for d in days if (y := curve.year_ago(d))][-_BACK_TESTS:]
+    tests = [(d, errors[d], y) for d in days if (y := curve.year_ago(d))]
     own = min(1.0, STEP_DAYS / horizon_days)
     prior = _PRIOR_TESTS * max(1e-6, float(np.mean(np.square(list(errors.values())))))
-    slope = (own * sum(e * y for e, y in tests) + _PRIOR_SLOPE * prior) / (
-        own * sum(y * y for _, y in tests) + prior
+    last = tests[-_BACK_TESTS:]
+    slope = (own * sum(e * y for _, e, y in last) + _PRIOR_SLOPE * prior) / (
+        own * sum(y * y for _, _, y in last) + prior
     )
     weight = float(np.clip(slope, 0.0, 1.0))
-    beyond = [e - weight * y for e, y in tests[-_DRIFT_TESTS:]]
-    return replace(curve, weight=weight, drift=_DRIFT_LASTS * float(np.mean(beyond)) if beyond else 0.0)
+    beyond = {d: e - weight * y for d, e, y in tests}
+    return replace(curve, weight=weight, drift=_drift(beyond, horizon_days))
+
+
+def _drift(beyond: dict[date, float], horizon_days: int) -> float:
+    """Half the mean of the last errors beyond their year-ago ones; none where that had failed in past tests."""
+
+    def lasting(errors: list[float]) -> float:
+        return _DRIFT_LASTS * float(np.mean(errors[-_DRIFT_TESTS:]))
+
+    tests = []
+    for day, error in beyond.items():
+        known = [e for d, e in beyond.items() if d + timedelta(days=horizon_days) <= day]
+        if known:
+            tests.append((error, lasting(known)))
+    tests = tests[-_BACK_TESTS:]
+    if tests and sum((e - d) ** 2 for e, d in tests) >= sum(e * e for e, _ in tests):
+        return 0.0
+    return lasting(list(beyond.values())) if beyond else 0.0

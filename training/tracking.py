@@ -27,11 +27,12 @@ from features.publish import publish_file
 from training.backtest import CutOff
 from training.card_page import card_page
 from training.card_plots import picture_files
+from training.challenge import Verdict
 from training.meeting import OURS
 from training.models.bundle import Bundle
 from training.plots import save_all
 from training.settings import TrackingSettings
-from training.train import Trained, Verdict
+from training.train import Trained
 
 __all__ = ["Registered", "champion_bundle", "log_folder", "open_run", "point_to", "register"]
 
@@ -82,7 +83,7 @@ def register(
     folder : Path
         Folder of the saved bundle.
     verdict : Verdict
-        From `training.train.challenge`.
+        From `training.challenge.challenge`.
     settings : TrackingSettings
         Experiment and model name.
     uri : str

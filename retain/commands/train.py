@@ -12,8 +12,9 @@ from retain.console import Screen
 
 if TYPE_CHECKING:
     from retain.config import Project
+    from training.challenge import Verdict
     from training.models.bundle import Bundle
-    from training.train import Trained, Verdict
+    from training.train import Trained
 
 __all__ = ["train"]
 
@@ -83,8 +84,8 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
     from features.load import load
     from features.publish import sweep_parts
     from retain.as_of import as_of_day
+    from training.challenge import challenge
     from training.tracking import champion_bundle, point_to, register
-    from training.train import challenge
     from training.train import train as run
 
     config, models = project.config, project.models_dir

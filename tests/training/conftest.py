@@ -9,7 +9,7 @@ import pytest
 from features.load import tables_from_frames
 from features.tables import Tables
 from retain.shop import Shop, ShopSettings, simulate
-from tests.training.small_shops import SETTINGS
+from tests.training.small_shops import SETTINGS, telling
 from training.build import build_bundle
 from training.fit import anchored
 from training.models.bundle import Bundle
@@ -18,8 +18,8 @@ from training.panel import Panel, build_panel
 
 @pytest.fixture(scope="session")
 def demo() -> Shop:
-    """A simulated shop of 900 customers over two years, with every table and late arrivals."""
-    return simulate(ShopSettings(customers=900, days=730, seed=6, late_share=0.05))
+    """A simulated shop of 600 customers over two years, with every table, late arrivals and telling prices."""
+    return telling(simulate(ShopSettings(customers=600, days=730, seed=5, late_share=0.2)))
 
 
 @pytest.fixture(scope="session")

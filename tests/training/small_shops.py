@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.load import tables_from_frames
 from features.pipeline import FEATURES
 from features.tables import Tables
+from retain.shop import Shop
 from training.panel import Panel
 from training.settings import ChurnSettings, TrainingSettings, ValueSettings
 
@@ -58,6 +61,31 @@ def drawn(customers: int, days: int, *, seed: int = 0, gap: float = 25.0) -> lis
             rows.append((f"c{i:04d}", int(now), float(rng.integers(5, 95)) + 0.5))
             now += 1 + rng.exponential(own)
     return rows
+
+
+def telling(made: Shop) -> Shop:
+    """The shop, in which every other customer buys at four times the price and never more than three times.
+
+    No closed form of counts and times can know what the prices tell: trees have something to learn.
+    """
+    lines = made.tables["orders"].to_pandas()
+    dear = lines["customer_id"].str[-1].astype(int) % 2 == 0
+    later = lines.groupby("customer_id")["time"].rank(method="dense") > 3
+    lines.loc[dear, "amount"] *= 4
+    orders = pa.Table.from_pandas(lines[~(dear & later)], preserve_index=False)
+    return replace(made, tables={**made.tables, "orders": orders})
+
+
+def telling_rows(rows: list[tuple[str, int, float]]) -> list[tuple[str, int, float]]:
+    """The same of rows written by hand, by the last digit of the customer."""
+    seen: dict[str, int] = {}
+    kept = []
+    for name, number, amount in sorted(rows, key=lambda row: row[1]):
+        seen[name] = seen.get(name, 0) + 1
+        dear = int(name[-1]) % 2 == 0
+        if not dear or seen[name] <= 3:
+            kept.append((name, number, amount * 4 if dear else amount))
+    return kept
 
 
 def history(size: int, seed: int = 0) -> pd.DataFrame:

@@ -74,7 +74,8 @@ def test_golden_rows_are_made_up_and_agree_with_themselves(demo_panel, demo_bund
 
 def test_golden_rows_of_a_one_customer_shop_are_not_that_customer():
     rows = history(1).assign(value_mean=987_654.3125, spend_total=987_654.3125, value_max=987_654.3125)
-    panel = anchored(snapshots({day(100): rows.assign(tenure_days=50.0)}, day(100), 60))
+    ahead = {f"{kind}_ahead_{h}": 0.0 for kind in ("orders", "value") for h in (30, 60, 365)}
+    panel = anchored(snapshots({day(100): rows.assign(tenure_days=50.0, **ahead)}, day(100), 30, 60, 365))
     bundle = build_bundle(panel, SETTINGS, evidence="rule")
     assert "987654" not in str(bundle.golden)
     bundle.check_golden()

@@ -112,3 +112,9 @@ def test_only_rows_that_count_tell_the_level():
     rows["weight_30"] = 2.0
     assert realised_errors(rows, VALUE)[day(0)] == pytest.approx(np.log(2.0) * 50 / 75)
     assert realised_errors(rows.assign(weight_30=0.0), VALUE) == {day(0): 0.0}
+
+
+def test_a_drift_that_turned_round_before_is_not_believed():
+    turning = {d: 0.2 * (-1) ** (k // 3) * (k >= 12) for k, d in enumerate(CUTS)}
+    errors = {d: turning[d] + 0.3 for d in CUTS}
+    assert level_curve(errors, panel_with_gap(), 30).drift == 0.0

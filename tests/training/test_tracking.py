@@ -21,11 +21,12 @@ from features.publish import verify
 from tests.training.meetings import population
 from tests.training.small_shops import day, drawn, settings, shop
 from training.card import quality_card
+from training.challenge import Verdict
 from training.models.bundle import Bundle, champion_path
 from training.models.margin import Margin
 from training.settings import TrackingSettings
 from training.tracking import Registered, champion_bundle, point_to, register
-from training.train import Trained, Verdict, train
+from training.train import Trained, train
 
 # MLflow's own modules use what SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -16,17 +16,19 @@ import pytest
 from features.errors import NotEnoughData
 from features.load import tables_from_frames
 from retain.shop import ShopSettings, simulate
-from tests.training.small_shops import SETTINGS, day, drawn, features_of, settings, shop
+from tests.training.small_shops import SETTINGS, day, drawn, features_of, settings, shop, telling_rows
 from training.backtest import back_test, judge
 from training.build import build_bundle, evidence_for
+from training.challenge import Verdict, challenge
 from training.fit import anchored, fit_head
 from training.head_kind import HeadKind
+from training.meeting import OURS
 from training.metrics import normalised_gini, roc_auc
 from training.models.bundle import Bundle
 from training.models.head import Head
 from training.models.level import LevelCurve
 from training.panel import Panel, build_panel
-from training.train import Trained, Verdict, challenge, train
+from training.train import Trained, train
 
 BRIEF = settings(60, 60)
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +49,9 @@ from pathlib import Path
 import pandas as pd
 from features.load import tables_from_frames
 from retain.shop import ShopSettings, simulate
-from tests.training.small_shops import settings
+from tests.training.small_shops import settings, telling
 from training.train import train
-shop = simulate(ShopSettings.model_validate_json(sys.argv[1]))
+shop = telling(simulate(ShopSettings.model_validate_json(sys.argv[1])))
 start = pd.Timestamp(sys.argv[2])
 lines = shop.tables["orders"].to_pandas().sample(frac=1.0, random_state=1)
 later = (lines["time"] >= start) | (lines["known_at"] >= start)
@@ -141,17 +143,17 @@ def test_returns_alone_are_not_enough(amount):
 
 
 def test_horizons_longer_than_the_history_say_that_the_closed_form_speaks():
-    found = train(shop(drawn(400, 260, gap=40.0)), day(260), settings(30, 30, 365))
+    found = train(shop(telling_rows(drawn(400, 260, gap=25.0))), day(260), settings(30, 30, 365))
     assert found.bundle.evidence == "ml"
     assert "closed form for orders 365 d, value 365 d: 0 labelled rows of at least 400" in found.notes
     assert list(found.bundle.curve.value) == [30]
 
 
 def test_trees_that_help_nowhere_are_left_out_and_it_is_said(monkeypatch):
-    monkeypatch.setattr("training.fit._Task.grow", lambda _: None)
+    monkeypatch.setattr("training.fit._Task.beats", lambda *_: False)
     found = train(shop(drawn(400, 260, gap=40.0)), day(260), settings(30, 30))
     assert found.bundle.evidence == "btyd"
-    assert "evidence btyd: no trees made the closed form better on the latest labelled day" in found.notes
+    assert "evidence btyd: no trees made the closed form better on the latest labelled days" in found.notes
 
 
 def test_a_short_history_is_not_judged_and_says_so():
@@ -176,7 +178,7 @@ def test_a_sampled_panel_is_told(monkeypatch):
 
 
 def test_nothing_of_a_customer_is_in_any_file(tmp_path):
-    rows = [(f"canary-{c}", d, a) for c, d, a in drawn(400, 260, gap=40.0)]
+    rows = [(f"canary-{c}", d, a) for c, d, a in telling_rows(drawn(400, 260, gap=25.0))]
     rows += [("canary-whale", d, 987_654.3125) for d in (3, 60, 120, 170, 230, 259)]
     found = train(shop(rows), day(260), settings(30, 30))
     folder = tmp_path / replace(found.bundle, evidence="ml").save(tmp_path).version
@@ -265,20 +267,35 @@ def test_without_a_judgement_newer_data_win(challenger):
     assert (found.promote, found.en) == (True, "no past day to judge on; newer data win")
 
 
-def test_a_better_model_replaces_an_older_champion_on_the_same_day(demo_panel, challenger):
+def shifted(bundle: Bundle, shift: float) -> Bundle:
+    """The bundle with all log-odds of churn moved."""
+    year_ago = bundle.trained_as_of - timedelta(days=3650)
+    always = LevelCurve((year_ago, bundle.trained_as_of + timedelta(days=3650)), (shift, shift), weight=1.0)
+    return replace(bundle, churn=Head(level=always))
+
+
+def test_a_better_model_replaces_an_older_champion_on_the_same_customers(demo_panel, challenger):
     old = build_bundle(demo_panel.before(demo_panel.days[-4]), SETTINGS, evidence="btyd")
-    found = verdict(challenger, replace(old, churn=Head(level=LevelCurve(base=3.0))))
+    found = verdict(challenger, shifted(old, 3.0))
     assert found.promote
-    assert f"at {challenger.judged.day.isoformat()}" in found.en
+    assert found.en.startswith("log loss -")
+    assert f"customers of {challenger.judged.day.isoformat()}" in found.en
 
 
 def test_a_worse_model_does_not_replace_a_better_champion(demo_panel, challenger):
     old = build_bundle(demo_panel.before(demo_panel.days[-4]), SETTINGS, evidence="btyd")
-    worse = json.loads(json.dumps(challenger.judged.to_json()["models"]))
-    worse["retain"]["churn"]["log_loss"] = 0.9
-    found = verdict(replace(challenger, judged=replace(challenger.judged, models=worse)), old)
+    meeting = challenger.judged.meeting
+    ours = meeting.forecasts[OURS]
+    wrong = replace(ours, churn_probability=1.0 - ours.churn_probability)
+    judged = replace(challenger.judged, meeting=replace(meeting, forecasts={OURS: wrong}))
+    found = verdict(replace(challenger, judged=judged), old)
     assert not found.promote
-    assert found.en.startswith("log loss 0.9000 against the champion's 0.")
+    assert found.en.startswith("log loss +")
+
+
+def test_a_champion_that_is_better_by_chance_only_gives_way_to_newer_data(demo_panel, challenger):
+    old = build_bundle(demo_panel.before(demo_panel.days[-4]), SETTINGS, evidence="btyd")
+    assert verdict(challenger, shifted(old, 0.0)).promote
 
 
 @pytest.mark.parametrize(("theirs", "promote"), [(0.9, True), (0.1, False), (None, True)])

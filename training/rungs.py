@@ -1,0 +1,57 @@
+"""The rungs of a bundle on a day it has not seen: heads whose trees lost there to what is below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+
+from training.gate import Decision, decide
+from training.head_kind import HeadKind
+from training.models.bundle import Bundle
+from training.models.head import Head
+from training.panel import Panel
+
+__all__ = ["lost_rungs"]
+
+
+def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decision]:
+    """Heads whose trees were worse than their closed form and level alone, with the figures.
+
+    Parameters
+    ----------
+    panel : Panel
+        With closed-form columns and with what came after the day.
+    bundle : Bundle
+        Built on what was known at the day.
+    day : date
+        One of the panel's cut-offs.
+
+    Returns
+    -------
+    dict of HeadKind to Decision
+        Only heads that lost by more than one standard error over customers, at horizons that have passed.
+    """
+    rows = panel.at(day)
+    customers = rows["customer_id"].to_numpy()
+    found = {}
+    for kind, head in _heads(bundle):
+        passed = day + timedelta(days=kind.horizon_days) <= panel.as_of
+        if head.trees is None or not passed:
+            continue
+        closed, target, weight = kind.closed_form(rows), kind.target(rows), kind.weight(rows)
+        below = replace(head, trees=None, free=None)
+        learned, plain = (weight * kind.losses(target, h.raw(closed, rows, day)) for h in (head, below))
+        decision = decide(np.asarray(learned), np.asarray(plain), customers)
+        if decision.worse:
+            found[kind] = decision
+    return found
+
+
+def _heads(bundle: Bundle) -> Iterator[tuple[HeadKind, Head]]:
+    yield HeadKind("churn", bundle.window_days), bundle.churn
+    for name, heads in (("orders", bundle.curve.orders), ("value", bundle.curve.value)):
+        for horizon, head in heads.items():
+            yield HeadKind(name, horizon), head

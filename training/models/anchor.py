@@ -20,6 +20,7 @@ from training.models.btyd import thin
 from training.models.gamma_gamma import GammaGamma
 from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
+from training.models.regularity import regularity
 
 __all__ = ["Anchor"]
 
@@ -27,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 _KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbdK.name: MbgCnbdK}
 # Customers enough to tell a rhythm from none; looking at more would cost time at every snapshot.
 _TELLING = 1_000
+_LEAST_PHASES = 2.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Anchor:
         kept = float(features["value_total"].sum()) / spend if spend > 0 else 1.0
         per_day = float(features["orders_total"].sum()) / max(1.0, float(features["purchase_days"].sum()))
         return cls(
-            _buying(x, t_x, T, ridge),
+            _buying(x, t_x, T, ridge, rhythm=_rhythm(features)),
             GammaGamma.fit(days, mean, ridge=ridge),
             max(1.0, per_day),
             min(1.0, max(0.0, kept)),
@@ -142,10 +144,23 @@ class Anchor:
         )
 
 
-def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float) -> MbgNbd | MbgCnbdK:
-    """MBG/CNBD-k with the k that (evenly drawn) customers speak for; MBG/NBD where they have no rhythm."""
+def _rhythm(features: pd.DataFrame) -> float | None:
+    """Regularity of the gaps; None where too few customers have some."""
+    names = ("frequency", "gap_mean", "gap_sd")
+    if not set(names) <= set(features.columns):
+        return None
+    return regularity(*(_column(features, name) for name in names))
+
+
+def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float, *, rhythm: float | None) -> MbgNbd | MbgCnbdK:
+    """MBG/CNBD-k with the k that (evenly drawn) customers speak for; MBG/NBD where they have no rhythm.
+
+    The likelihood of counts and last purchases takes a young history for a rhythm; the gaps, where enough are known,
+    must show at least two phases too.
+    """
     some = thin(x.size, keep=_TELLING)
-    k = MbgCnbdK.fit(x[some], t_x[some], T[some], ridge=ridge).k
+    even = rhythm is None or rhythm >= _LEAST_PHASES
+    k = MbgCnbdK.fit(x[some], t_x[some], T[some], ridge=ridge).k if even else 1
     if k == 1:
         return MbgNbd.fit(x, t_x, T, ridge=ridge)
     return MbgCnbdK.fit(x, t_x, T, ridge=ridge, k=k)

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from features.errors import ModelError, RetainError
-from features.publish import publish_file
 from training.backtest import CutOff
 from training.card_page import card_page
 from training.card_plots import picture_files
@@ -34,7 +33,7 @@ from training.plots import save_all
 from training.settings import TrackingSettings
 from training.train import Trained
 
-__all__ = ["Registered", "champion_bundle", "log_folder", "open_run", "point_to", "register"]
+__all__ = ["Registered", "champion_bundle", "log_folder", "open_run", "register"]
 
 _CHAMPION = "champion"
 _BUNDLE = "bundle_version"
@@ -197,15 +196,6 @@ def open_run(
                 client.set_terminated(run.info.run_id, "KILLED")
             raise
         client.set_terminated(run.info.run_id, "FINISHED")
-
-
-def point_to(models_dir: Path, version: str) -> None:
-    """Writes the pointer file that serving follows."""
-
-    def write(path: Path) -> None:
-        path.write_text(version + "\n", encoding="utf-8")
-
-    publish_file(models_dir / _CHAMPION, write)
 
 
 @contextmanager

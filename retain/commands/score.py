@@ -132,15 +132,16 @@ def _silent(stage: str, share: float) -> None:
 def _champion(project: Project) -> Bundle:
     """The champion on this disk; fetched from MLflow when there is none yet."""
     from features.errors import ModelError
-    from training.models.bundle import Bundle, champion_path
-    from training.tracking import champion_bundle, point_to
+    from training.models.bundle import POINTER, Bundle, champion_path
+    from training.models.text_files import point_at
+    from training.tracking import champion_bundle
 
-    if not (project.models_dir / "champion").is_file():
+    if not (project.models_dir / POINTER).is_file():
         project.models_dir.mkdir(parents=True, exist_ok=True)
         found = champion_bundle(project.config.tracking, project.models_dir, uri=project.tracking_uri)
         if found is None:
             raise ModelError("no model yet: run `retain train` first")
-        point_to(project.models_dir, found.version)
+        point_at(project.models_dir, POINTER, found.version)
     return Bundle.load(champion_path(project.models_dir))
 
 

@@ -85,7 +85,9 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
     from features.publish import sweep_parts
     from retain.as_of import as_of_day
     from training.challenge import challenge
-    from training.tracking import champion_bundle, point_to, register
+    from training.models.bundle import POINTER
+    from training.models.text_files import point_at
+    from training.tracking import champion_bundle, register
     from training.train import train as run
 
     config, models = project.config, project.models_dir
@@ -102,7 +104,7 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
         folder = models / bundle.version
         known = register(trained, bundle, folder, verdict, config.tracking, uri=project.tracking_uri)
     if verdict.promote:
-        point_to(models, bundle.version)
+        point_at(models, POINTER, bundle.version)
     return trained, bundle, verdict, known.run_id
 
 

@@ -21,8 +21,9 @@ from retain.config import Project, load_config
 from retain.shop import ShopSettings, simulate
 from training.build import Evidence, build_bundle
 from training.fit import anchored
+from training.models.bundle import POINTER
+from training.models.text_files import point_at
 from training.panel import build_panel
-from training.tracking import point_to
 
 # Each of these has been read as a number, as missing, as a formula or as another customer somewhere.
 ODD_IDS = ("007", "7", "NA", "12345678901234567890123", "null", "1e5", "客户1", "=1+1", 'o\'neil, "x"', "-5")
@@ -97,7 +98,7 @@ def make_model(config: Path, day: date, *, evidence: Evidence) -> Project:
     panel = anchored(build_panel(tables, day, sorted(horizons)))
     project.models_dir.mkdir(parents=True)
     bundle = build_bundle(panel, training, evidence=evidence, strategies=project.strategies)
-    point_to(project.models_dir, bundle.save(project.models_dir).version)
+    point_at(project.models_dir, POINTER, bundle.save(project.models_dir).version)
     return project
 
 

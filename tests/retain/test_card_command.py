@@ -11,9 +11,9 @@ import pytest
 from tests.retain.command_runs import make_model, regular_lines, retain, write_orders
 from tests.training.meetings import population
 from training.card import quality_card
-from training.models.bundle import Bundle, champion_path
+from training.models.bundle import POINTER, Bundle, champion_path
+from training.models.text_files import point_at
 from training.settings import TrainingSettings
-from training.tracking import point_to
 
 CONFIG = '[data]\ntimezone = "UTC"\ncurrency = "EUR"\n[data.orders]\npath = "orders.csv"\n'
 
@@ -37,7 +37,7 @@ def judged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     models.mkdir(parents=True)
     bundle = Bundle.load(champion_path(folder / "retain-out" / "models"))
     card = quality_card(population(1, customers=200), settings=TrainingSettings(), seed=1).to_json()
-    point_to(models, replace(bundle, card={**bundle.card, "quality": card}).save(models).version)
+    point_at(models, POINTER, replace(bundle, card={**bundle.card, "quality": card}).save(models).version)
     return found
 
 

@@ -114,7 +114,7 @@ def test_saved_and_loaded_it_predicts_the_same_bits(
     assert card["judged"]["cut_off"] == "2024-09-03"
     model = tmp_path / saved.version / "model.json"
     model.write_bytes(model.read_bytes() + b" ")
-    with pytest.raises(ModelError, match=r"model\.json is missing, changed"):
+    with pytest.raises(ModelError, match=r"model\.json is missing or changed"):
         ContractBundle.load(tmp_path / saved.version)
 
 

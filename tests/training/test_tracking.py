@@ -22,10 +22,11 @@ from tests.training.meetings import population
 from tests.training.small_shops import day, drawn, settings, shop
 from training.card import quality_card
 from training.challenge import Verdict
-from training.models.bundle import Bundle, champion_path
+from training.models.bundle import POINTER, Bundle, champion_path
 from training.models.margin import Margin
+from training.models.text_files import point_at
 from training.settings import TrackingSettings
-from training.tracking import Registered, champion_bundle, point_to, register
+from training.tracking import Registered, champion_bundle, register
 from training.train import Trained, train
 
 # MLflow's own modules use what SQLAlchemy 2.1 deprecates.
@@ -136,7 +137,7 @@ def test_the_alias_moves_only_when_the_verdict_says_so(kept):
 def test_the_champion_is_fetched_into_an_empty_folder(kept, tmp_path):
     found = champion_bundle(TRACKING, tmp_path / "not" / "there", uri=kept.uri)
     assert found.version == kept.bundle.version
-    point_to(tmp_path / "not" / "there", found.version)
+    point_at(tmp_path / "not" / "there", POINTER, found.version)
     assert Bundle.load(champion_path(tmp_path / "not" / "there")).version == found.version
     assert verify(tmp_path / "not" / "there" / "champion").file == "champion"
 

@@ -21,17 +21,17 @@ import pandas as pd
 
 from features.errors import ModelError
 from features.pipeline import FEATURES
-from features.publish import publish_dir
 from training.models.anchor import Anchor
 from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
 from training.models.head import Head, logit, sigmoid
+from training.models.text_files import json_text, parsing, pointed, read_texts, write_texts
 
-__all__ = ["Bundle", "champion_path", "schema_hash"]
+__all__ = ["POINTER", "Bundle", "champion_path", "schema_hash"]
 
 Floats = npt.NDArray[np.float64]
+POINTER = "champion"
 _FORMAT = 1
-_MANIFEST = "manifest.json"
 
 
 def schema_hash() -> str:
@@ -142,17 +142,8 @@ class Bundle:
 
     def save(self, folder: Path) -> Bundle:
         """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""
-        files = self._files()
-        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(files.items())}
-        manifest = _json({"format": _FORMAT, "schema": schema_hash(), "files": hashes})
-        version = hashlib.sha256(manifest.encode()).hexdigest()[:12]
-
-        def write(target: Path) -> None:
-            for name, text in {**files, _MANIFEST: manifest}.items():
-                (target / name).write_bytes(text.encode())
-
-        publish_dir(folder / version, write)
-        return replace(self, version=version)
+        head = {"format": _FORMAT, "schema": schema_hash()}
+        return replace(self, version=write_texts(folder, self._files(), head))
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
@@ -163,18 +154,15 @@ class Bundle:
         ModelError
             When a file is missing, changed or unlisted, or the bundle was made by other feature code.
         """
-        manifest, files = _checked_files(path)
-        if manifest.get("schema") != schema_hash():
+        texts = read_texts(path)
+        if texts.head.get("format") != _FORMAT:
+            raise ModelError(f"bundle {path.name}: manifest.json is of another version; run `retain train`")
+        if texts.head.get("schema") != schema_hash():
             raise ModelError(
                 f"bundle {path.name}: made for other feature columns than this code's; run `retain train`"
             )
-        try:
-            return cls._parsed(files, hashlib.sha256(_json(manifest).encode()).hexdigest()[:12])
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"bundle {path.name}: its files are whole but not what this code writes "
-                f"({type(error).__name__}); run `retain train`"
-            ) from error
+        with parsing(path.name):
+            return cls._parsed(texts.files, texts.version)
 
     @classmethod
     def _parsed(cls, files: dict[str, str], version: str) -> Bundle:
@@ -255,9 +243,9 @@ class Bundle:
             "reference": self.reference,
         }
         texts = {
-            "model.json": _json(values),
-            "card.json": _json(self.card),
-            "golden.json": _json(self.golden),
+            "model.json": json_text(values),
+            "card.json": json_text(self.card),
+            "golden.json": json_text(self.golden),
         }
         return {**texts, **churn_files, **curve_files}
 
@@ -270,54 +258,7 @@ def champion_path(models_dir: Path) -> Path:
     ModelError
         When no model has been trained yet.
     """
-    pointer = models_dir / "champion"
-    if not pointer.is_file():
-        raise ModelError("no model yet: run `retain train` first")
-    version = pointer.read_text(encoding="utf-8").strip()
-    if version == ".." or not version or Path(version).name != version:
-        raise ModelError("the pointer file `champion` does not name a model; run `retain train`")
-    return models_dir / version
-
-
-def _checked_files(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Manifest and files; what is returned are the very bytes that were hashed."""
-    try:
-        raw = (path / _MANIFEST).read_bytes()
-        manifest = json.loads(raw)
-        hashes = dict(manifest["files"])
-        whole = manifest["format"] == _FORMAT and _json(manifest).encode() == raw
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise ModelError(
-            f"bundle {path.name}: {_MANIFEST} is missing or damaged; train or pull it again"
-        ) from error
-    if not whole:
-        raise ModelError(f"bundle {path.name}: {_MANIFEST} is changed or of another version; train again")
-    strangers = sorted(p.name for p in path.iterdir() if p.name not in {*hashes, _MANIFEST})
-    if strangers:
-        raise ModelError(
-            f"bundle {path.name}: {strangers[0]} is not listed in {_MANIFEST}; train or pull again"
-        )
-    files = {}
-    for name, wanted in hashes.items():
-        data = _content(path, name)
-        if data is None or hashlib.sha256(data).hexdigest() != wanted:
-            raise ModelError(f"bundle {path.name}: {name} is missing or changed; train or pull it again")
-        files[name] = data.decode()
-    return manifest, files
-
-
-def _content(path: Path, name: str) -> bytes | None:
-    """Bytes of an ordinary file right in the folder; None for anything else."""
-    file = path / name
-    if Path(name).name != name or file.is_symlink() or not file.is_file():
-        return None
-    return file.read_bytes()
-
-
-def _json(values: Any) -> str:
-    return (
-        json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-    )
+    return pointed(models_dir, POINTER, train="retain train")
 
 
 def _plain(frame: pd.DataFrame, *, flat: bool = False) -> list[Any]:

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import ModelError
 from training.models.hazard import LifeTable
 from training.models.head import logit
 from training.models.snapshot_model import SnapshotModel
-from training.models.text_files import json_text, read_texts, write_texts
+from training.models.text_files import json_text, parsing, read_kind, write_texts
 
 __all__ = ["KIND", "LIFE_TABLE", "POINTER", "ContractBundle"]
 
@@ -177,7 +176,7 @@ class ContractBundle:
             "grid": self.grid,
         }
         files = {"model.json": json_text(values), "card.json": json_text(self.card), **texts}
-        return replace(self, version=write_texts(folder, KIND, files))
+        return replace(self, version=write_texts(folder, files, {"kind": KIND}))
 
     @classmethod
     def load(cls, path: Path) -> ContractBundle:
@@ -188,8 +187,8 @@ class ContractBundle:
         ModelError
             Files are missing, changed, or not what this code writes.
         """
-        files = read_texts(path, KIND)
-        try:
+        files = read_kind(path, KIND)
+        with parsing(path.name):
             values = json.loads(files["model.json"])
             model = values.pop("model")
             values |= {
@@ -200,11 +199,6 @@ class ContractBundle:
                 "model": None if model is None else SnapshotModel.from_json(model, files),
             }
             return cls(**values, card=dict(json.loads(files["card.json"])), version=path.name)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"model {path.name}: its files are whole but not what this code writes "
-                f"({type(error).__name__}); run `retain train` again"
-            ) from error
 
     def _log_odds(self, plan: Any, tenure: Any) -> Floats:
         ends = 1.0 - self.table.survival(plan, tenure, self.window_days)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.errors import ModelError
 from training.models.snapshot_model import SnapshotModel
-from training.models.text_files import json_text, read_texts, write_texts
+from training.models.text_files import json_text, parsing, read_kind, write_texts
 
 __all__ = ["KIND", "POINTER", "SnapshotBundle"]
 
@@ -69,7 +69,7 @@ class SnapshotBundle:
             "golden": golden,
         }
         files = {"model.json": json_text(made), "card.json": json_text(self.card), **texts}
-        return replace(self, golden=golden, version=write_texts(folder, KIND, files))
+        return replace(self, golden=golden, version=write_texts(folder, files, {"kind": KIND}))
 
     @classmethod
     def load(cls, path: Path) -> SnapshotBundle:
@@ -80,8 +80,8 @@ class SnapshotBundle:
         ModelError
             Files are missing or changed, or this machine's libraries do not reproduce the model.
         """
-        files = read_texts(path, KIND)
-        try:
+        files = read_kind(path, KIND)
+        with parsing(path.name):
             values = json.loads(files["model.json"])
             model = SnapshotModel.from_json(values["model"], files)
             found = cls(
@@ -94,11 +94,6 @@ class SnapshotBundle:
                 tuple(values["golden"]),
                 path.name,
             )
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"model {path.name}: its files are whole but not what this code writes "
-                f"({type(error).__name__}); run `retain train` again"
-            ) from error
         found._check_golden()
         return found
 

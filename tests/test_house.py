@@ -182,3 +182,11 @@ def test_continuous_integration_calls_what_the_readme_names() -> None:
     assert "set -euo pipefail" in text
     assert [line for line in text.splitlines() if line.startswith("make test")]
     assert [line for line in text.splitlines() if line.startswith("make check")]
+
+
+def test_serving_is_kept_from_every_part_of_training_but_its_models() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (kept,) = (c for c in contracts["contracts"] if c["name"].startswith("Serving reaches nothing"))
+    inside = {path.stem for path in (ROOT / "training").glob("*.py")} - {"__init__"}
+    inside |= {path.parent.name for path in (ROOT / "training").glob("*/__init__.py")} - {"models"}
+    assert set(kept["forbidden_modules"]) == {"mlflow", *(f"training.{name}" for name in inside)}

@@ -22,42 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
-from features.errors import ConfigError, InputError, LockedError, PublishError, RetainError
+from features.errors import ConfigError, InputError, LockedError, PublishError
 from serving import database
 from serving import store as module
-from serving.explain import group_contributions
-from serving.explained import Explained
-from serving.store import RunInfo, Store
+from serving.store import Store
+from tests.serving.saved_runs import open_at_once, run_info, scores
 
 HELPER = Path(__file__).with_name("killed_saver.py")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_info(name: str = "run-1", rows: int = 2, **changes: object) -> RunInfo:
-    created = datetime(2011, 6, 12, 3, 0, tzinfo=UTC)
-    facts = {
-        "as_of": date(2011, 6, 12),
-        "model_version": "v1",
-        "config_hash": "c0ffee",
-        "created_at": created,
-    }
-    return RunInfo(run_id=name, rows=rows, list_sha256="ab" * 32, **{**facts, **changes})
-
-
-def scores(mark: float = 0.5) -> pd.DataFrame:
-    return pd.DataFrame({"customer_id": ["007", "7"], "clv": [0.1 + 0.2, mark]})
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state' / 'retain.db'}"
-
-
-@pytest.fixture
-def store(url):
-    opened = Store(url)
-    yield opened
-    opened.close()
 
 
 def test_empty_store_knows_nothing(store):
@@ -284,20 +256,7 @@ def test_password_never_shows():
 
 
 def test_many_may_open_a_new_database_at_once(url):
-    errors: list[Exception] = []
-
-    def opener() -> None:
-        try:
-            Store(url).close()
-        except RetainError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=opener) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert open_at_once(url) == []
 
 
 def test_tables_are_plain_sql_for_postgresql():
@@ -307,95 +266,3 @@ def test_tables_are_plain_sql_for_postgresql():
     ]
     assert any("position SERIAL NOT NULL" in text for text in made)
     assert any('"row" TEXT NOT NULL' in text or "row TEXT NOT NULL" in text for text in made)
-
-
-def explained(mark: float, ids: tuple[str, ...] = ("007", "7")) -> Explained:
-    index = pd.Index(ids, name="customer_id")
-    parts = pd.DataFrame({"gap_sd": mark + 1 / 3, "base": -1 / 7}, index=index)
-    quantities = pd.DataFrame({"days_since_last": 41.0, "gap_mean": np.nan, "T": 1 / 3}, index=index)
-    return Explained(group_contributions(parts), quantities)
-
-
-def save(store: Store, name: str, day: date, mark: float) -> None:
-    store.save_run(run_info(name, as_of=day), scores(mark), explained(mark))
-
-
-def test_explanations_keep_every_bit_of_the_contributions(store):
-    save(store, "run-1", date(2011, 6, 12), 0.1)
-    found = store.explained("run-1")
-    pd.testing.assert_frame_equal(
-        found.groups, explained(0.1).groups, check_exact=True, check_index_type=False
-    )
-    assert found.quantities["days_since_last"].tolist() == [41.0, 41.0]
-    assert found.quantities["gap_mean"].isna().all()
-    assert found.quantities["T"].tolist() == [0.3333333] * 2
-    assert found.moved is None
-    assert store.explained("run-1", ["7", "8"]).groups.index.tolist() == ["7"]
-
-
-def test_moves_are_kept_for_those_who_moved(store):
-    now = explained(0.2)
-    moves = pd.DataFrame({"rhythm": [0.1], "model": [1 / 3]}, index=["7"])
-    store.save_run(run_info(), scores(), Explained(now.groups, now.quantities, moves))
-    found = store.explained("run-1").moved
-    assert found.index.tolist() == ["7"]
-    assert (found.loc["7", "rhythm"], found.loc["7", "model"], found.loc["7", "trend"]) == (0.1, 1 / 3, 0.0)
-
-
-def test_the_run_before_is_of_an_earlier_day_and_only_it_is_kept(store):
-    days = [date(2011, 6, 1), date(2011, 6, 8), date(2011, 6, 15)]
-    assert store.run_before(days[2]) is None
-    for number, day in enumerate(days):
-        save(store, f"run-{number}", day, float(number))
-    assert store.run_before(days[2]).run_id == "run-1"
-    assert store.run_before(days[1]) is None
-    assert store.explained("run-0").groups.empty
-    save(store, "again", days[2], 9.0)  # the same day once more: still compared with the week before
-    assert store.run_before(days[2]).run_id == "run-1"
-    assert store.explained("run-2").groups.empty
-
-
-def test_a_run_of_an_earlier_day_forgets_later_ones(store):
-    save(store, "later", date(2011, 7, 1), 1.0)
-    save(store, "earlier", date(2011, 6, 1), 2.0)
-    assert store.run_before(date(2011, 7, 2)).run_id == "earlier"
-    assert store.explained("later").groups.empty
-
-
-def test_a_run_without_explanations_is_nothing_to_compare_with(store):
-    store.save_run(run_info("old", as_of=date(2011, 6, 1)), scores())
-    assert store.run_before(date(2011, 7, 1)) is None
-
-
-def test_contributions_of_a_group_unknown_here_count_as_other_traits():
-    row = json.dumps({"groups": {"astrology": 0.5, "other": 0.25, "base": -1.0}, "quantities": {"sign": 7}})
-    found = Explained.read([("7", row)])
-    assert found.groups.loc["7", "other"] == 0.75
-    assert found.groups.loc["7"].sum() == -0.25
-
-
-def test_a_database_of_the_first_layout_is_mended_and_keeps_its_rows(store, url):
-    store.save_run(run_info(), scores(7.0))
-    store.close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DROP TABLE explanations")
-        raw.execute("UPDATE retain_schema SET version = 1")
-    raw.close()
-    mended = Store(url)
-    assert mended.get(["7"])["7"]["clv"] == 7.0
-    assert mended.latest_run().run_id == "run-1"
-    save(mended, "run-2", date(2011, 6, 19), 0.5)
-    assert len(mended.explained("run-2").groups) == 2
-    mended.close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        assert raw.execute("SELECT version FROM retain_schema").fetchall() == [(2,)]
-    raw.close()
-
-
-def test_many_may_mend_a_database_at_once(url):
-    Store(url).close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DROP TABLE explanations")
-        raw.execute("UPDATE retain_schema SET version = 1")
-    raw.close()
-    test_many_may_open_a_new_database_at_once(url)

@@ -1,13 +1,12 @@
 """Paired bootstrap of a back-test: the same customers drawn again for every model and on every day.
 
-A customer comes with all of their days, because outcomes of one customer on overlapping windows are nearly the
-same outcome: drawing rows one by one would claim more certainty than there is.
+A customer comes with all of their days (`training.weighted.cluster_weights`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -20,13 +19,12 @@ from training.drawn_metrics import DRAWN_METRICS
 from training.meeting import OURS, Forecast, Meeting
 from training.metrics import Interval
 from training.ranking import check_pair
+from training.weighted import cluster_weights
 
 __all__ = ["Drawn", "DrawnFigure", "Figure", "against_peers", "compare", "draw", "headline"]
 
 Floats = npt.NDArray[np.float64]
 DrawnFigure = Callable[[Meeting, Forecast, Floats], Floats | None]
-# Draws times customers at a time: what a processor keeps close.
-_CELLS = 100_000
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,12 @@ def draw(
     if len(set(days)) < len(days):
         raise InputError(f"bootstrap: {len(days)} meetings on {len(set(days))} days; bring each day once")
     parts: dict[tuple[str, DrawnFigure, date], list[Floats]] = {}
-    for weights in _weights(meetings, draws, seed):
+    for weights in cluster_weights(meetings, draws, seed):
         for meeting, own in zip(meetings, weights, strict=True):
             for model in models:
                 forecast = meeting.forecasts.get(model)
                 for figure in figures if forecast is not None else ():
-                    answer = figure(meeting, forecast, own) if forecast is not None else None
+                    answer = figure(meeting, forecast, own.T) if forecast is not None else None
                     if answer is not None:
                         parts.setdefault((model, figure, meeting.day), []).append(answer)
     return Drawn({key: np.concatenate(found) for key, found in parts.items()}, days)
@@ -234,29 +232,6 @@ def headline(meetings: Sequence[Meeting]) -> list[Figure]:
     horizon = window if window in everywhere else max(everywhere)
     names = ("mae", "rmse", "normalised_gini", "level_error")
     return found + [Figure(name, "value", horizon) for name in names]
-
-
-def _weights(meetings: Sequence[Meeting], draws: int, seed: int) -> Iterator[list[Floats]]:
-    """By meeting how often each of its customers is drawn; the very first draw has everybody once."""
-    known, codes = _numbered(meetings)
-    if not known:
-        return
-    rng = np.random.default_rng(seed)
-    yield [np.ones((1, len(own))) for own in codes]
-    step = max(1, _CELLS // known)
-    for start in range(0, draws, step):
-        some = min(step, draws - start)
-        picked = rng.integers(0, known, (some, known)) + known * np.arange(some)[:, None]
-        counts = np.bincount(picked.ravel(), minlength=some * known).reshape(some, known)
-        # Customer by customer in memory: figures sum over customers, all draws at a time.
-        by_customer = np.ascontiguousarray(counts.T, dtype=np.float64)
-        yield [by_customer[own].T for own in codes]
-
-
-def _numbered(meetings: Sequence[Meeting]) -> tuple[int, list[npt.NDArray[np.intp]]]:
-    """How many customers there are on all days, and by meeting the place of each of its own."""
-    everybody = np.unique(np.concatenate([m.customer for m in meetings] or [np.empty(0, dtype=np.int64)]))
-    return len(everybody), [np.searchsorted(everybody, m.customer) for m in meetings]
 
 
 def _interval(days: list[Floats]) -> Interval:

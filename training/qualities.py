@@ -10,6 +10,7 @@ from scipy.special import xlogy
 
 from training.meeting import OURS, Forecast, Meeting
 from training.meeting_checks import cut
+from training.metrics import SMALLEST
 from training.profit import YARDSTICKS, Campaign, profit_quality
 from training.ranking import Floats, equal_count_bins
 from training.weighted import FLOOR, area_under, best_share, cluster_weights, scaled
@@ -25,7 +26,6 @@ __all__ = [
 QUALITIES = ("profit", "lift", "top_tenth", "calibration", "level")
 # Our profit by the yardstick that a baseline has no part in, under the baseline's name.
 _TABLES = (*QUALITIES, "our_profit")
-SMALLEST = 1e-15
 _MOST_CUSTOMERS = 20_000
 _TENTH = 0.1
 
@@ -90,14 +90,14 @@ def qualities(
     everybody = np.unique(np.concatenate([m.customer for m in meetings]))
     models = sorted({name for m in meetings for name in m.forecasts})
     if everybody.size <= _MOST_CUSTOMERS:
-        return Qualities(_tables(meetings, campaigns, models, cluster_weights(meetings, draws, seed)))
+        return Qualities(_tables(meetings, campaigns, models, _weights(meetings, draws, seed)))
     whole = _tables(meetings, campaigns, models, [np.ones((m.customer.size, 1)) for m in meetings])
     chosen = np.random.default_rng(seed).choice(everybody, _MOST_CUSTOMERS, replace=False)
     fewer = [cut(m, np.isin(m.customer, chosen)) for m in meetings]
     smaller = [
         Campaign(m, c.settings, c.margin_rate, c.horizon) for m, c in zip(fewer, campaigns, strict=True)
     ]
-    drawn = _tables(fewer, smaller, models, cluster_weights(fewer, draws, seed))
+    drawn = _tables(fewer, smaller, models, _weights(fewer, draws, seed))
     return Qualities(
         {
             name: {model: _shifted(whole[name][model], drawn[name][model]) for model in models}
@@ -147,6 +147,11 @@ def population_shift(before: Floats, after: Floats) -> float:
         shares.append(counts / counts.sum())
     index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
     return max(0.0, index - edges.size * (1 / before.size + 1 / after.size))
+
+
+def _weights(meetings: Sequence[Meeting], draws: int, seed: int) -> list[Floats]:
+    """Weights of every meeting's rows under all draws side by side, shape (customers, 1 + draws)."""
+    return [np.hstack(parts) for parts in zip(*cluster_weights(meetings, draws, seed), strict=True)]
 
 
 def _tables(

@@ -7,7 +7,7 @@ apart: whatever is taken from them is taken from all of them in equal parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from training.ranking import Floats
 __all__ = ["FLOOR", "area_under", "best_share", "cluster_weights", "scaled"]
 
 FLOOR = -100.0
+# Draws times customers at a time: what a processor keeps close.
+_CELLS = 100_000
 
 
 def best_share(score: Floats, share: float, gains: Floats, weights: Floats) -> Floats:
@@ -108,23 +110,32 @@ def scaled(found: Floats, chance: Floats, perfect: Floats) -> Floats:
     return np.where(there, np.maximum(quality, FLOOR), np.nan)
 
 
-def cluster_weights(meetings: Sequence[Meeting], draws: int, seed: int) -> list[Floats]:
-    """Weights of every meeting's rows: ones, then `draws` drawings of customers with replacement.
+def cluster_weights(meetings: Sequence[Meeting], draws: int, seed: int) -> Iterator[list[Floats]]:
+    """Weights of every meeting's rows: ones, then `draws` drawings of customers with replacement, some at a time.
 
-    A customer is drawn with all its rows of all meetings, because they are not independent.
+    A customer is drawn with all their rows of all meetings, because outcomes of one customer on overlapping windows
+    are nearly the same outcome: drawing rows one by one would claim more certainty than there is.
 
-    Returns
-    -------
-    list of arrays, shape (customers of the meeting, 1 + draws).
+    Yields
+    ------
+    list of arrays, shape (customers of the meeting, some draws)
+        How often each customer is drawn; the very first holds the ones alone. Nothing without customers.
     """
-    everybody = np.unique(np.concatenate([m.customer for m in meetings]))
-    rng = np.random.default_rng(seed)
+    everybody = np.unique(np.concatenate([m.customer for m in meetings] or [np.empty(0, dtype=np.int64)]))
     size = everybody.size
-    counts = np.empty((size, draws + 1))
-    counts[:, 0] = 1.0
-    for draw in range(draws):
-        counts[:, draw + 1] = np.bincount(rng.integers(0, size, size), minlength=size)
-    return [counts[np.searchsorted(everybody, m.customer)] for m in meetings]
+    if not size:
+        return
+    rows = [np.searchsorted(everybody, m.customer) for m in meetings]
+    yield [np.ones((len(own), 1)) for own in rows]
+    rng = np.random.default_rng(seed)
+    step = max(1, _CELLS // size)
+    for start in range(0, draws, step):
+        some = min(step, draws - start)
+        picked = rng.integers(0, size, (some, size)) + size * np.arange(some)[:, None]
+        counts = np.bincount(picked.ravel(), minlength=some * size).reshape(some, size)
+        # Customer by customer in memory: figures sum over customers, all draws at a time.
+        by_customer = np.ascontiguousarray(counts.T, dtype=np.float64)
+        yield [by_customer[own] for own in rows]
 
 
 def _together(rows: Floats, starts: npt.NDArray[np.intp]) -> Floats:

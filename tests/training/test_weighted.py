@@ -48,7 +48,7 @@ def by_hand(score, gain, share):
 
 def test_a_customer_is_drawn_with_all_its_rows():
     meetings = population(1, customers=40, days=3)
-    weights = cluster_weights(meetings, 20, seed=5)
+    weights = [np.hstack(parts) for parts in zip(*cluster_weights(meetings, 20, seed=5), strict=True)]
     by_customer = [
         dict(zip(m.customer.tolist(), w.tolist(), strict=True))
         for m, w in zip(meetings, weights, strict=True)

@@ -133,12 +133,24 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "foreign_currency": ("In another currency than {detail}; set aside", "币种不是 {detail};已隔离"),
     "maybe_cents": (
-        "The typical amount of {detail} is 50 times or more off the others: amounts may be in cents there",
-        "{detail} 的典型金额与其他相差 50 倍以上:单位可能是分",
+        "The typical amount of {detail} is far off that of the others: amounts are probably in another unit "
+        "there (cents, thousands), and values would be wrong by that factor. Export both parts again in one unit",
+        "{detail} 的典型金额与其余部分相差悬殊:单位很可能不同(分、千元),价值会按此倍数出错。请统一单位后重新导出",
     ),
     "outlier_amount": (
-        "Amounts more than a million times the typical one; they would rule every total",
-        "金额超过典型值一百万倍,会左右所有合计",
+        "Amounts more than a million times the typical one; they rule every total and every expected value. "
+        "Correct or remove the rows",
+        "金额超过典型值一百万倍,会左右所有合计与预期价值;请更正或删除这些行",
+    ),
+    "no_purchases": (
+        "No row has a positive amount, so nobody has bought anything and no model can be trained. Check the "
+        "amount column: is its sign turned round, or was another column meant?",
+        "没有任何金额为正的行,等于无人购买,无法训练模型。请检查金额列:正负号是否相反,或应使用其他列",
+    ),
+    "returns_exceed": (
+        "Returns are worth more than all purchases; expected values are then next to nothing. Check the signs, "
+        "and whether purchases are missing",
+        "退货总额超过购买总额,预期价值将接近零;请检查正负号,以及是否缺少购买记录",
     ),
     "lost_customers": (
         "Customers all of whose rows were set aside: they will be in no list until the rows are corrected",

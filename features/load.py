@@ -200,7 +200,7 @@ class _Job:
         refuse_too_many(self.ledger, self.stage.rows, self.settings.max_quarantined_share)
         note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
         if "amount" in self._names():
-            check_amounts(self.stage, self.typed, self.ledger)
+            check_amounts(self.stage, self.typed, self._names(), self.ledger)
 
     def _keep(self) -> None:
         """The good rows under the name of the table, with the day of the event and of arrival."""

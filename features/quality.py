@@ -3,6 +3,7 @@
 # ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from features.findings import MAX_LINES, Ledger
@@ -10,6 +11,7 @@ from features.parse_money import MAX_NUMBER
 from features.report import State
 from features.settings import DataSettings
 from features.stage import Stage
+from features.unit_shift import unit_shift
 
 __all__ = [
     "check_amounts",
@@ -21,10 +23,8 @@ __all__ = [
     "settle_amounts",
 ]
 
-_CENTS_RATIO = 50
 _EXAMPLE_LENGTH = 40
 _OUTLIER_RATIO = 1e6
-_MIN_GROUP_ROWS = 20
 
 
 def settle_amounts(stage: Stage, typed: str, present: set[str], ledger: Ledger) -> None:
@@ -143,38 +143,31 @@ def refuse_too_many(ledger: Ledger, rows: int, allowed: float) -> None:
         ledger.note("too_many_set_aside", "error", aside, detail=f"{aside / whole:.1%}", cause=most)
 
 
-def check_amounts(stage: Stage, table: str, ledger: Ledger) -> None:
-    """Warns where the typical amount of one file or month is far off the others, and of single giants."""
-    typical = stage.con.execute(f'SELECT median(abs(amount)) FROM "{table}" WHERE amount <> 0').fetchone()[0]
-    if not typical:
-        return
-    groups = [f'"{source}"' for source in stage.sources]
-    by_file = _medians(stage.con, table, "_file")
-    named = [(groups[key], median, rows) for key, median, rows in by_file]
-    for name, rows in _far_off(named) or _far_off(_medians(stage.con, table, "strftime(time, '%Y-%m')")):
-        ledger.note("maybe_cents", "warning", rows, column="amount", detail=name)
-    giants, lines = stage.con.execute(
-        f'SELECT count(*), min(_line, {MAX_LINES}) FROM "{table}" WHERE abs(amount) > ?',
-        [typical * _OUTLIER_RATIO],
+def check_amounts(stage: Stage, table: str, columns: list[str], ledger: Ledger) -> None:
+    """Warns of amounts in another unit in a part of the data, of single giants, and where purchases are lacking."""
+    shift = unit_shift(stage.con, table, columns=columns, sources=stage.sources)
+    if shift is not None:
+        ledger.note(
+            "maybe_cents", "warning", shift.rows, column="amount", detail=shift.where, example=shift.example
+        )
+    good = f'FROM "{table}" WHERE _fault IS NULL'
+    typical, rows, bought, returned, total = stage.con.execute(
+        f"SELECT median(abs(amount)) FILTER (amount <> 0), count(*), count(*) FILTER (amount > 0), "
+        f"count(*) FILTER (amount < 0), coalesce(sum(amount), 0) {good}"
+    ).fetchone()
+    if rows and not bought:
+        ledger.note("no_purchases", "warning", rows, column="amount", example=_first_amount(stage.con, good))
+    elif total < 0:
+        ledger.note("returns_exceed", "warning", returned, column="amount", example=f"{total:,.6g}")
+    giants, lines, largest = stage.con.execute(
+        f"SELECT count(*), min(_line, {MAX_LINES}), max(abs(amount)) {good} AND abs(amount) > ?",
+        [(typical or math.inf) * _OUTLIER_RATIO],
     ).fetchone()
     if giants:
-        ledger.note("outlier_amount", "warning", giants, column="amount", lines=lines)
+        ledger.note(
+            "outlier_amount", "warning", giants, column="amount", lines=lines, example=f"{largest:,.6g}"
+        )
 
 
-def _medians(con: Any, table: str, key: str) -> list[tuple[Any, float, int]]:
-    found: list[tuple[Any, float, int]] = con.execute(
-        f'SELECT {key}, median(abs(amount)), count(*) FROM "{table}" WHERE amount <> 0 '
-        f"GROUP BY 1 HAVING count(*) >= {_MIN_GROUP_ROWS} ORDER BY 1"
-    ).fetchall()
-    return found
-
-
-def _far_off(groups: list[tuple[Any, float, int]]) -> list[tuple[str, int]]:
-    """Groups 50 times or more off the middle of the groups."""
-    if len(groups) < 2:
-        return []
-    medians = sorted(median for _, median, _ in groups)
-    middle = medians[(len(medians) - 1) // 2]
-    return [
-        (str(n), rows) for n, m, rows in groups if m >= _CENTS_RATIO * middle or m * _CENTS_RATIO <= middle
-    ]
+def _first_amount(con: Any, good: str) -> str:
+    return f"{con.execute(f'SELECT amount {good} ORDER BY _file, _line LIMIT 1').fetchone()[0]:,.6g}"

@@ -328,6 +328,22 @@ def test_a_file_in_cents_is_warned_of(tmp_path):
 def test_a_giant_amount_is_warned_of(tmp_path):
     loaded = load_text(tmp_path, HEAD + GOOD + "x,2026-01-05,99999999999\n")
     assert found(loaded, "outlier_amount").lines == (22,)
+    assert found(loaded, "outlier_amount").example == "1e+11"
+
+
+@pytest.mark.parametrize(
+    ("amounts", "rule", "rows", "example"),
+    [
+        (("-1", "-2", "0"), "no_purchases", 3, "-1"),
+        (("0", "0", "0"), "no_purchases", 3, "0"),
+        (("5", "-9", "-1"), "returns_exceed", 2, "-5"),
+    ],
+)
+def test_amounts_that_leave_no_purchases_are_warned_of(tmp_path, amounts, rule, rows, example):
+    lines = "".join(f"c{i},2026-01-05,{amount}\n" for i, amount in enumerate(amounts))
+    finding = found(load_text(tmp_path, HEAD + lines), rule)
+    assert (finding.state, finding.rows, finding.example) == ("warning", rows, example)
+    assert "amount" in finding.en or "signs" in finding.en
 
 
 def test_the_same_file_fed_twice_counts_once(tmp_path):

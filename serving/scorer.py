@@ -32,7 +32,7 @@ from training.models.bundle import Bundle
 __all__ = ["Scorer"]
 
 _CHUNK = 50_000
-_CURVE = re.compile(r"expected_(orders_[0-9]+d|margin_[0-9]+d|value_[0-9]+d(_p10|_p90)?)|clv(_p10|_p90)?")
+_CURVE = re.compile(r"expected_(margin_[0-9]+d|(orders|value)_[0-9]+d(_p10|_p90)?)|clv(_p10|_p90)?")
 
 
 class Scorer:

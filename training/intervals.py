@@ -32,10 +32,11 @@ _GROUPS, _GROUP_ROWS, _LEAST_ROWS, _MOST_ROWS = 5, 100, 20, 20_000
 _BACK_TESTS = 12
 _PRIOR = Calibration().total
 _HALVINGS = 40
+_RARE = 1e-12
 
 
 def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) -> Intervals:
-    """Calibrates the bounds of every horizon that a past outcome reaches.
+    """Calibrates the bounds of value and orders at every horizon that a past outcome reaches.
 
     Parameters
     ----------
@@ -61,7 +62,9 @@ def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) 
     Each of `LEVELS` is re-read so that, on the day met, that share of the customers stayed at or below it,
     with the finite-sample correction (n + 1) / n of conformal prediction, in up to five groups of equally many
     customers by expected value. A customer who bought nothing counts for all levels up to their chance of no
-    order in equal parts (the non-randomised integral transform), so that no random number is drawn.
+    order in equal parts (the non-randomised integral transform), so that no random number is drawn; with orders, so
+    does every number. Customers count by their weight for the horizon where contacts chose them, see
+    `training.treated`; the n of the correction is then (Σw)² / Σw².
 
     References
     ----------
@@ -72,20 +75,29 @@ def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) 
     shape = Intervals(anchor.spending.p, anchor.spending.q, reach)
     levels = replace(panel, frame=panel.frame[["as_of", "gap_mean", "tenure_days"]])
     past = {h: _snapshots(panel, h) for h in horizons_days}
-    calibrations = {
-        h: _Past(levels, snapshots, shape, anchor.orders_per_day, h).calibration()
-        for h, snapshots in past.items()
-        if snapshots
-    }
-    return replace(shape, calibrations=calibrations)
+    value, orders = (
+        {
+            h: _Past(levels, days, shape, anchor.orders_per_day, HeadKind(name, h)).calibration()
+            for h, days in past.items()
+            if days
+        }
+        for name in ("value", "orders")
+    )
+    return replace(shape, calibrations=value, order_calibrations=orders)
 
 
 def _snapshots(panel: Panel, horizon_days: int) -> dict[date, pd.DataFrame]:
-    """What the calibration needs of each day whose horizon had passed and that had any value, rising."""
-    closed = [f"btyd_{kind}_{horizon_days}" for kind in ("value", "orders", "no_order")]
-    names = ["as_of", "purchase_days", "value_mean", f"value_ahead_{horizon_days}", *closed]
-    last = pd.Timestamp(panel.as_of - timedelta(days=horizon_days))
-    rows = panel.frame.loc[panel.frame["as_of"] <= last, names]
+    """What the calibration needs of each day whose horizon had passed and that had any value, rising.
+
+    Customers whose weight is 0 are left out: what they did is not what such customers do when left alone.
+    """
+    h = horizon_days
+    closed = [f"btyd_{kind}_{h}" for kind in ("value", "orders", "no_order")]
+    names = ["as_of", "purchase_days", "value_mean", f"value_ahead_{h}", f"orders_ahead_{h}", *closed]
+    last = pd.Timestamp(panel.as_of - timedelta(days=h))
+    rows = panel.frame[panel.frame["as_of"] <= last]
+    weight = HeadKind("value", h).weight(rows)
+    rows = rows[names].assign(**{f"weight_{h}": weight})[weight > 0]
     found = {pd.Timestamp(str(day)).date(): part for day, part in rows.groupby("as_of", sort=True)}
     return {d: part for d, part in found.items() if (part[f"value_ahead_{horizon_days}"] > 0).any()}
 
@@ -102,17 +114,18 @@ class _Past:
     snapshots: dict[date, pd.DataFrame]
     shape: Intervals
     orders_per_day: float
-    horizon_days: int
+    kind: HeadKind
 
     def calibration(self) -> Calibration:
         """The horizon's calibration, from days with a history as long as the horizon where there are any."""
-        first = self.panel.first_day + timedelta(days=self.horizon_days)
+        horizon_days = self.kind.horizon_days
+        first = self.panel.first_day + timedelta(days=horizon_days)
         days = [d for d in self.snapshots if d >= first] or list(self.snapshots)
         errors = {d: self._error(d) for d in days}
         recent = days[-_BACK_TESTS:]
         residuals = np.array([errors[d] - self._expected(errors, d) for d in recent])
         single = np.array([self._single(d, errors[d]) for d in recent])
-        tests = min(float(len(recent)), 1.0 + (recent[-1] - recent[0]).days / self.horizon_days)
+        tests = min(float(len(recent)), 1.0 + (recent[-1] - recent[0]).days / horizon_days)
         shared = np.maximum(residuals**2 - single, 0.0)
         met = self._same_season(days)
         unseen = 0.0 if met else _PRIOR
@@ -121,23 +134,24 @@ class _Past:
         return Calibration(cuts, levels, each, total, tests)
 
     def _error(self, day: date) -> float:
-        kind, rows = HeadKind("value", self.horizon_days), self.snapshots[day]
-        return realised_error(kind, kind.closed_form(rows), kind.target(rows))
+        kind, rows = self.kind, self.snapshots[day]
+        return realised_error(kind, kind.closed_form(rows), kind.target(rows), kind.weight(rows))
 
     def _expected(self, errors: dict[date, float], day: date) -> float:
         """The level that could be expected on `day`, from the errors known by then."""
-        known = {d: e for d, e in errors.items() if d + timedelta(days=self.horizon_days) <= day}
+        known = {d: e for d, e in errors.items() if d + timedelta(days=self.kind.horizon_days) <= day}
         if not known:
             return 0.0
         frame = self.panel.frame
         then = replace(self.panel, frame=frame[frame["as_of"] <= pd.Timestamp(day)], as_of=day)
-        return level_curve(known, then, self.horizon_days).at(day)
+        return level_curve(known, then, self.kind.horizon_days).at(day)
 
     def _single(self, day: date, error: float) -> float:
         """Variance of the log total that comes from single customers."""
         rows = self.snapshots[day]
-        expected = self._column(rows, "value") * np.exp(error)
-        return float(np.square(self._came(rows) - expected).sum() / expected.sum() ** 2)
+        expected, weight = self._column(rows, self.kind.name) * np.exp(error), self.kind.weight(rows)
+        scatter = weight * (self.kind.target(rows) - expected)
+        return float(np.square(scatter).sum() / (weight @ expected) ** 2)
 
     def _same_season(self, days: list[date]) -> date | None:
         """The day a year ago, give or take; None where the season ahead was never met."""
@@ -151,33 +165,55 @@ class _Past:
         rows = rows.iloc[:: -(-len(rows) // _MOST_ROWS)]
         if len(rows) < _LEAST_ROWS:
             return (), (LEVELS,)
-        came = self._came(rows)
-        outlook = self._levelled(rows, error, self._single(day, error))
-        reached = self.shape.reached(rows, outlook, came)
+        met = self._met(rows, error, self._single(day, error))
         groups = max(1, min(_GROUPS, len(rows) // _GROUP_ROWS))
-        cuts = np.unique(np.quantile(outlook.value, np.arange(1, groups) / groups))
-        group = np.searchsorted(cuts, outlook.value, side="right")
+        cuts = np.unique(np.quantile(met.expected, np.arange(1, groups) / groups))
+        group = np.searchsorted(cuts, met.expected, side="right")
         found = []
         for g in range(len(cuts) + 1):
             those = group == g if (group == g).sum() >= _LEAST_ROWS else np.ones(len(group), dtype=bool)
-            found.append(_read_levels(reached[those], outlook.none[those], came[those] > 0))
+            found.append(_read_levels(met.below[those], met.reached[those], met.weight[those]))
         return tuple(float(c) for c in cuts), tuple(found)
 
-    def _levelled(self, rows: pd.DataFrame, error: float, single: float) -> Outlook:
-        """The day's outlook at the level that came, as far as that was shared and not single customers'."""
+    def _met(self, rows: pd.DataFrame, error: float, single: float) -> _Met:
+        """The customers at the level that came, as far as that was shared and not single customers'."""
         shift = error * max(0.0, 1.0 - single / error**2) if error else 0.0
-        hazard = -np.log(self._column(rows, "no_order"))
-        share = float(np.clip((self._came(rows) == 0).mean(), 0.5 / len(rows), 1.0 - 0.5 / len(rows)))
-        log_factor = brentq(lambda f: float(np.exp(-np.exp(f) * hazard).mean()) - share, -30.0, 30.0)
-        none = np.clip(np.exp(-np.exp(log_factor) * hazard), 1e-9, 1.0 - 1e-9)
+        came, weight = self.kind.target(rows), self.kind.weight(rows)
+        log_factor, none = self._none(rows, weight)
+        expected = self._column(rows, self.kind.name) * np.exp(shift)
+        if self.kind.name == "orders":
+            expected = np.maximum(expected, 1.0 - none)
+            count = self.shape.order_count(rows, expected, none)
+            return _Met(expected, count.at_most(came - 1.0), count.at_most(came), weight)
         purchases = self._column(rows, "orders") * np.exp(log_factor) / self.orders_per_day
-        return Outlook(self._column(rows, "value") * np.exp(shift), purchases, none)
+        reached = self.shape.reached(rows, Outlook(expected, purchases, none), came)
+        below, upto = np.where(came > 0, reached, 0.0), np.where(came > 0, reached, none)
+        return _Met(expected, below, upto, weight)
+
+    def _none(self, rows: pd.DataFrame, weight: Floats) -> tuple[float, Floats]:
+        """Chance of no order at the level that came, and the logarithm of what the hazard took for it."""
+        hazard = -np.log(self._column(rows, "no_order"))
+        edge, nothing = 0.5 / len(rows), self.kind.target(rows) == 0
+        share = float(np.clip(np.average(nothing, weights=weight), edge, 1.0 - edge))
+
+        def missed(log_factor: float) -> float:
+            return float(np.average(np.exp(-np.exp(log_factor) * hazard), weights=weight)) - share
+
+        log_factor = float(brentq(missed, -30.0, 30.0))
+        return log_factor, np.clip(np.exp(-np.exp(log_factor) * hazard), 1e-9, 1.0 - 1e-9)
 
     def _column(self, rows: pd.DataFrame, kind: str) -> Floats:
-        return rows[f"btyd_{kind}_{self.horizon_days}"].to_numpy(np.float64)
+        return rows[f"btyd_{kind}_{self.kind.horizon_days}"].to_numpy(np.float64)
 
-    def _came(self, rows: pd.DataFrame) -> Floats:
-        return HeadKind("value", self.horizon_days).target(rows)
+
+@dataclass(frozen=True)
+class _Met:
+    """Customers of a past day: what was expected, the levels of the shape below and at what came, their weights."""
+
+    expected: Floats
+    below: Floats
+    reached: Floats
+    weight: Floats
 
 
 def _size(squares: Floats, tests: float) -> float:
@@ -185,16 +221,23 @@ def _size(squares: Floats, tests: float) -> float:
     return float(np.sqrt((tests * squares.mean() + _PRIOR**2) / (tests + 1.0)))
 
 
-def _read_levels(reached: Floats, none: Floats, bought: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    """Where to read the shape so that each of `LEVELS` held on these customers."""
-    size = len(reached)
-    levels = np.array(LEVELS)
+def _read_levels(below: Floats, reached: Floats, weight: Floats) -> tuple[float, ...]:
+    """Where to read the shape so that each of `LEVELS` held on these customers.
+
+    What came counts for the levels between `below` and `reached` in equal parts; the two are one where what came
+    could have been any amount.
+    """
+    size = float(weight.sum() ** 2 / np.square(weight).sum())
+    levels, width = np.array(LEVELS), reached - below
     wanted = np.where(levels < 0.5, ((size + 1) * levels - 1.0) / size, (size + 1) * levels / size)
     low, high = np.zeros(len(levels)), np.ones(len(levels))
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        below = [float(np.where(bought, reached <= u, np.minimum(u / none, 1.0)).mean()) for u in middle]
-        enough = np.array(below) >= wanted
+        held = [
+            np.where(u >= reached, 1.0, np.clip((u - below) / np.maximum(width, _RARE), 0.0, 1.0))
+            for u in middle
+        ]
+        enough = np.array([float(np.average(h, weights=weight)) for h in held]) >= wanted
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return tuple(float(u) for u in np.maximum.accumulate(high))
 
@@ -207,7 +250,7 @@ def coverage(
     Parameters
     ----------
     value : array, shape (customers,)
-        What came; net returns count as nothing bought, as the bounds take them.
+        What came, value or orders; net returns count as nothing bought, as the bounds take them.
     bounds : dict of float to array
         Level to the bound of each customer; the levels of 0.05, 0.10, 0.90 and 0.95.
     value_class : array of str

@@ -114,10 +114,11 @@ def test_each_quantity_has_the_evidence_of_its_own_head(demo_bundle, demo_panel)
     assert replace(bundle, evidence="rule").rung("value", 365) == "rule"
 
 
-def test_bounds_enclose_one_another_and_rise_with_the_horizon(demo_bundle, demo_panel):
+@pytest.mark.parametrize("quantity", ["value", "orders"])
+def test_bounds_enclose_one_another_and_rise_with_the_horizon(demo_bundle, demo_panel, quantity):
     found = demo_bundle.predict(demo_panel.at(demo_panel.as_of)[list(FEATURES)], demo_panel.as_of)
     by_level = {
-        q: found[[f"expected_value_{h}d_p{q}" for h in (30, 60, 365)]].to_numpy()
+        q: found[[f"expected_{quantity}_{h}d_p{q}" for h in (30, 60, 365)]].to_numpy()
         for q in ("05", "10", "90", "95")
     }
     rising = np.stack(list(by_level.values()))

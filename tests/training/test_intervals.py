@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from training.fit import anchored
 from training.intervals import coverage, fit_intervals
 from training.models.anchor import Anchor
 from training.models.intervals import LEVELS, Calibration, Intervals, Outlook, bound_names
-from training.panel import build_panel
+from training.panel import Panel, build_panel
 
 NEW = pd.DataFrame({"purchase_days": [1.0], "value_mean": [10.0]})
 PLAIN = Intervals(order_shape=4.0, mean_shape=3.0, reach_days=1000)
@@ -90,7 +91,8 @@ def test_a_horizon_beyond_the_data_borrows_the_next_shorter_one_and_widens():
         30: Calibration((5.0,), (LEVELS, LEVELS), 0.1, 0.2, 3.0),
         90: Calibration((), (LEVELS,), 0.3, 0.4, 1.0),
     }
-    intervals = Intervals(2.0, 3.0, 120, known)
+    intervals = Intervals(2.0, 3.0, 120, known, {30: known[30]})
+    assert intervals.calibration(60, "orders").shared == pytest.approx(np.hypot(0.1, 0.25))
     assert intervals.calibration(90) is known[90]
     assert intervals.calibration(60).cuts == (10.0,)
     assert intervals.calibration(360).shared == pytest.approx(np.hypot(0.3, 0.5))
@@ -109,7 +111,8 @@ def test_a_total_is_surer_the_more_often_it_was_met():
 
 
 def test_intervals_survive_json_and_damaged_ones_are_refused():
-    intervals = Intervals(2.0, 3.0, 120, {30: Calibration((5.0,), (LEVELS, LEVELS), 0.1, 0.2, 3.0)})
+    known = {30: Calibration((5.0,), (LEVELS, LEVELS), 0.1, 0.2, 3.0)}
+    intervals = Intervals(2.0, 3.0, 120, known, {30: Calibration((), (LEVELS,), 0.2, 0.3, 1.0)})
     values = json.loads(json.dumps(intervals.to_json()))
     assert Intervals.from_json(values) == intervals
     values["calibrations"]["30"]["cuts"] = []
@@ -132,6 +135,34 @@ def test_coverage_by_hand():
     assert found.loc["all", ["width_90", "above_p95", "below_p05"]].tolist() == [6.5, 0.25, 0.0]
 
 
+def test_bounds_of_orders_by_hand():
+    # One purchase day seen: the further orders are two geometric numbers of mean 1/2 each, (n + 1)·(2/3)²·3⁻ⁿ.
+    plain = Intervals(4.0, 3.0, 1000, {}, {30: Calibration(shared=0.0)})
+    bounds = plain.order_bounds(NEW, {30: np.array([1.0])}, {30: np.array([0.5])})[30][:, 0]
+    # P(N ≤ n) from none on: 0.5, 0.722, 0.870, 0.944, 0.977.
+    assert bounds.tolist() == [0.0, 0.0, 3.0, 4.0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1e5), st.floats(1e-9, 1 - 1e-9)), min_size=3, max_size=3),
+    st.floats(0, 1e6),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_bounds_of_orders_are_whole_and_rise_with_level_and_horizon(sizes, seen, read):
+    calibration = Calibration((), (tuple(sorted(read)),), 0.3, 0.4, 2.0)
+    intervals = Intervals(2.0, 3.0, 100, {}, {90: calibration})
+    features = pd.DataFrame({"purchase_days": [seen]})
+    none = {h: np.array([p]) for h, (_, p) in zip((30, 90, 365), sizes, strict=True)}
+    orders = {h: np.array([1.0 - p + o]) for h, (o, p) in zip((30, 90, 365), sizes, strict=True)}
+    found = intervals.order_bounds(features, orders, none)
+    stacked = np.stack([found[h][:, 0] for h in (30, 90, 365)])
+    assert (stacked == np.floor(stacked)).all()
+    assert (stacked >= 0).all()
+    assert (np.diff(stacked, axis=0) >= 0).all()
+    assert (np.diff(stacked, axis=1) >= 0).all()
+
+
 @pytest.fixture(scope="module")
 def later() -> pd.DataFrame:
     """Coverage of three shops of frequent buyers, 90 days after the last order their models knew."""
@@ -146,7 +177,10 @@ def later() -> pd.DataFrame:
         for h in (30, 90):
             bounds = {q: found[name].to_numpy() for q, name in bound_names(h).items()}
             part = coverage(now[f"value_ahead_{h}"].to_numpy(), bounds, half.astype(np.str_))
-            parts.append(part.assign(horizon=h, seed=seed))
+            came = now[f"orders_ahead_{h}"].to_numpy()
+            held = {f"most_{q}": (came <= found[n]).mean() for q, n in bound_names(h, "orders").items()}
+            held |= {f"less_{q}": (came < found[n]).mean() for q, n in bound_names(h, "orders").items()}
+            parts.append(part.assign(horizon=h, seed=seed, **held))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -161,6 +195,49 @@ def test_bounds_hold_for_small_and_large_customers(later):
     halves = later[later["value_class"] != "all"]
     assert (halves["covered_90"] > 0.84).all()
     assert halves.groupby("value_class")["covered_90"].mean().gt(0.88).all()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_bounds_of_orders_hold_on_a_later_day(later, level):
+    """No tighter than they claim, and no wider: one order fewer would have been too few."""
+    everyone = later[later["value_class"] == "all"]
+    assert (everyone[f"most_{level}"] > level - 0.05).all()
+    assert everyone[f"most_{level}"].mean() > level - 0.02
+    assert (everyone[f"less_{level}"] < level + 0.05).all()
+    assert everyone[f"less_{level}"].mean() < level + 0.02
+
+
+@pytest.fixture(scope="module")
+def frequent() -> Panel:
+    panel = anchored(build_panel(shop(drawn(150, 400, seed=4, gap=20.0)), day(400), (30,)))
+    return replace(panel, frame=panel.frame.copy())
+
+
+def test_customers_of_weight_nothing_are_not_looked_at(frequent):
+    anchor = Anchor.fit(frequent.at(day(400)))
+    left = frequent.frame["customer_id"].str[-1] == "7"
+    without = fit_intervals(replace(frequent, frame=frequent.frame[~left]), anchor, (30,))
+    wild = frequent.frame.assign(weight_30=np.where(left, 0.0, 1.0))
+    wild.loc[left, ["value_ahead_30", "orders_ahead_30"]] = [1e6, 90.0]
+    assert fit_intervals(replace(frequent, frame=wild), anchor, (30,)) == without
+    unweighted = fit_intervals(replace(frequent, frame=wild.drop(columns="weight_30")), anchor, (30,))
+    assert unweighted.calibration(30) != without.calibration(30)
+
+
+def test_equal_weights_change_nothing(frequent):
+    anchor = Anchor.fit(frequent.at(day(400)))
+    twice = fit_intervals(replace(frequent, frame=frequent.frame.assign(weight_30=2.0)), anchor, (30,))
+    once = fit_intervals(frequent, anchor, (30,))
+    for quantity in ("value", "orders"):
+        a, b = twice.calibration(30, quantity), once.calibration(30, quantity)
+        assert np.allclose(a.levels, b.levels)
+        assert a.shared == pytest.approx(b.shared)
+
+
+def test_a_panel_without_anyone_left_alone_has_no_calibration(frequent):
+    nobody = replace(frequent, frame=frequent.frame.assign(weight_30=0.0))
+    found = fit_intervals(nobody, Anchor.fit(frequent.at(day(400))), (30,))
+    assert found.calibrations == found.order_calibrations == {}
 
 
 def test_a_short_history_gives_wider_bounds():

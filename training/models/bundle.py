@@ -93,7 +93,8 @@ class Bundle:
             a lower probability, 0 to 100), ``expected_orders_{h}d``, ``expected_value_{h}d`` (spend less
             returns, currency), ``expected_margin_{h}d``, ``expected_margin_year`` (of the next 365 days),
             ``clv`` (discounted margin over the remaining lifetime), ``expected_value_{h}d_p05``, ``_p10``,
-            ``_p90``, ``_p95`` and ``clv_p10``, ``clv_p90`` (not exceeded with that chance),
+            ``_p90``, ``_p95``, the same of ``expected_orders_{h}d`` (whole numbers) and ``clv_p10``, ``clv_p90``
+            (not exceeded with that chance),
             ``expected_next_order_days`` (median wait, missing beyond the longest horizon), ``evidence`` (rung
             of the churn probability), ``evidence_value`` (of the value at the longest horizon).
 

@@ -94,7 +94,7 @@ class ValueCurve:
     orders, value : dict of int to Head
         Heads of the horizons that could be taught.
     intervals : Intervals
-        Bounds of the value.
+        Bounds of value and orders.
     margin : Margin
         What share of a customer's value is margin.
     discount_rate : float
@@ -149,6 +149,8 @@ class ValueCurve:
         found["clv"] = lifetime * rate
         purchases = {h: orders[h] / anchor.orders_per_day for h in self.horizons_days}
         outlooks = {h: Outlook(value[h], purchases[h], none[h]) for h in self.horizons_days}
+        for h, bounds in self.intervals.order_bounds(known, orders, none).items():
+            found |= dict(zip(bound_names(h, "orders").values(), bounds, strict=True))
         for h, bounds in self.intervals.bounds(known, outlooks).items():
             found |= dict(zip(bound_names(h).values(), bounds, strict=True))
         found |= self._lifetime_bounds(known, outlooks, lifetime, rate)

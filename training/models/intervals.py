@@ -1,8 +1,9 @@
-"""How far what comes may lie from what is expected: bounds of each customer's value, calibrated on the past.
+"""How far what comes may lie from what is expected: bounds of each customer's value and orders, calibrated.
 
-The value of a horizon is nothing with the chance of no order, else lognormal around its mean. Such a shape is
-never quite right, so its levels are re-read on a past day whose outcome is known: where 95 % of the customers
-stayed below the level 0.97 of the shape, the bound of 95 % is read at 0.97.
+The value of a horizon is nothing with the chance of no order, else lognormal around its mean; the number of orders
+is nothing with the same chance, else one and a negative binomial number. Such shapes are never quite right, so
+their levels are re-read on a past day whose outcome is known: where 95 % of the customers stayed below the level
+0.97 of the shape, the bound of 95 % is read at 0.97.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtr, ndtri, stdtrit
 
+from training.models.order_count import OrderCount
+
 __all__ = ["LEVELS", "Calibration", "Intervals", "Outlook", "bound_names"]
 
 Floats = npt.NDArray[np.float64]
@@ -28,15 +31,15 @@ _LEAST_VARIATION, _MOST_VARIATION = 1e-4, 25.0
 _TINY = 1e-12
 
 
-def bound_names(horizon_days: int) -> dict[float, str]:
-    """Column of each level's bound.
+def bound_names(horizon_days: int, quantity: str = "value") -> dict[float, str]:
+    """Column of each level's bound; `quantity` is ``value`` or ``orders``.
 
     Examples
     --------
-    >>> bound_names(90)[0.1]
-    'expected_value_90d_p10'
+    >>> bound_names(90)[0.1], bound_names(90, "orders")[0.9]
+    ('expected_value_90d_p10', 'expected_orders_90d_p90')
     """
-    return {level: f"expected_value_{horizon_days}d_p{round(100 * level):02d}" for level in LEVELS}
+    return {level: f"expected_{quantity}_{horizon_days}d_p{round(100 * level):02d}" for level in LEVELS}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Calibration:
     Parameters
     ----------
     cuts : tuple of float
-        Expected values, currency, that part the groups of customers; rising, one fewer than groups.
+        Expected values (currency) or orders that part the groups of customers; rising, one fewer than groups.
     levels : tuple of tuple of float
         By group: where to read the shape for each of `LEVELS`, in [0, 1], rising.
     shared : float
@@ -87,7 +90,7 @@ class Calibration:
         return np.array(self.cuts, dtype=np.float64), np.array(self.levels, dtype=np.float64)
 
     def read(self, value: Floats) -> Floats:
-        """Levels of the shape, shape (levels, customers), for customers of these expected values."""
+        """Levels of the shape, shape (levels, customers), for customers of these expected values or orders."""
         cuts, levels = self._arrays
         return np.ascontiguousarray(levels[np.searchsorted(cuts, value, side="right")].T)
 
@@ -121,7 +124,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Bounds of each customer's value, and of a cohort's total.
+    """Bounds of each customer's value and orders, and of a cohort's total.
 
     Parameters
     ----------
@@ -131,8 +134,8 @@ class Intervals:
         Shape q of the customers' mean spend, > 1 (Gamma-Gamma).
     reach_days : int
         Days of history at training, ≥ 1.
-    calibrations : dict of int to Calibration
-        By horizon, where a past outcome could be met.
+    calibrations, order_calibrations : dict of int to Calibration
+        Of value and of orders, by horizon, where a past outcome could be met.
 
     Notes
     -----
@@ -144,7 +147,8 @@ class Intervals:
     per purchase, and of what is not known about the customer's mean spend; the shared error of the level adds
     to σ² on the log scale. Net returns count as nothing bought, as everywhere a value is judged, so that no
     bound is below 0. A bound of a longer horizon is never below that of a shorter one. The expected value of a
-    customer who will hardly come back can lie above p90: most such customers bring nothing at all.
+    customer who will hardly come back can lie above p90: most such customers bring nothing at all. Bounds of
+    orders are whole numbers, see `training.models.order_count`: at least so many stay at or below them.
 
     A horizon that no past outcome reaches takes the next shorter one's calibration, its scale widened by a
     quarter (log scale) per doubling; a shop without any takes the shape as it is, widened likewise from the
@@ -168,16 +172,17 @@ class Intervals:
     mean_shape: float = 2.0
     reach_days: int = 1
     calibrations: Mapping[int, Calibration] = field(default_factory=dict)
+    order_calibrations: Mapping[int, Calibration] = field(default_factory=dict)
 
-    def calibration(self, horizon_days: int) -> Calibration:
+    def calibration(self, horizon_days: int, quantity: str = "value") -> Calibration:
         """The horizon's own, else the nearest shorter one's widened, else the shape alone."""
-        shorter = [h for h in self.calibrations if h <= horizon_days]
+        known = self.calibrations if quantity == "value" else self.order_calibrations
+        shorter = [h for h in known if h <= horizon_days]
         if shorter:
-            known = max(shorter)
-            found = self.calibrations[known]
-            return found if known == horizon_days else found.stretched(horizon_days / known)
-        if self.calibrations:
-            return self.calibrations[min(self.calibrations)]
+            near = max(shorter)
+            return known[near] if near == horizon_days else known[near].stretched(horizon_days / near)
+        if known:
+            return known[min(known)]
         return Calibration().stretched(max(1.0, horizon_days / self.reach_days))
 
     def bounds(
@@ -205,6 +210,41 @@ class Intervals:
         found = np.where(inside > 0.0, np.exp(place + scale * z), 0.0)
         rising = np.maximum.accumulate(found, axis=1)
         return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
+
+    def order_bounds(
+        self,
+        features: pd.DataFrame | Mapping[str, Floats],
+        orders: Mapping[int, Floats],
+        none: Mapping[int, Floats],
+    ) -> dict[int, Floats]:
+        """Bounds of the number of orders, whole numbers; as `bounds` otherwise.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame or mapping of str to array
+            ``purchase_days`` of the customers.
+        orders, none : dict of int to array
+            Expected orders, and P(no order), by horizon.
+        """
+        days = sorted(orders)
+        known = [self.calibration(h, "orders") for h in days]
+        expected = np.stack([orders[h] for h in days])
+        shared = np.array([[c.shared] for c in known])
+        count = self.order_count(features, expected, np.stack([none[h] for h in days]), shared)
+        read = np.stack([c.read(v) for c, v in zip(known, expected, strict=True)], axis=1)
+        rising = np.maximum.accumulate(count.quantile(read), axis=1)
+        return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
+
+    def order_count(
+        self,
+        features: pd.DataFrame | Mapping[str, Floats],
+        orders: Floats,
+        none: Floats,
+        shared: Floats | float = 0.0,
+    ) -> OrderCount:
+        """Distribution of each customer's number of orders."""
+        seen = np.asarray(features["purchase_days"], dtype=np.float64)
+        return OrderCount.of(orders, none, seen=seen, shared=shared)
 
     def shape(
         self, features: pd.DataFrame | Mapping[str, Floats], outlook: Outlook, shared: Floats | float = 0.0
@@ -252,13 +292,17 @@ class Intervals:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the bundle."""
-        known = {str(h): c.to_json() for h, c in sorted(self.calibrations.items())}
+        both = ("calibrations", "order_calibrations")
+        known = {n: {str(h): c.to_json() for h, c in sorted(getattr(self, n).items())} for n in both}
         names = ("order_shape", "mean_shape", "reach_days")
-        return {"calibrations": known, **{name: getattr(self, name) for name in names}}
+        return {**known, **{name: getattr(self, name) for name in names}}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Intervals:
         """The intervals written by `to_json`."""
-        known = {int(h): Calibration.from_json(c) for h, c in values["calibrations"].items()}
+        value, orders = (
+            {int(h): Calibration.from_json(c) for h, c in values[name].items()}
+            for name in ("calibrations", "order_calibrations")
+        )
         shapes = float(values["order_shape"]), float(values["mean_shape"])
-        return cls(*shapes, int(values["reach_days"]), known)
+        return cls(*shapes, int(values["reach_days"]), value, orders)

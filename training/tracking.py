@@ -94,18 +94,9 @@ def register(
         When MLflow cannot be reached or written; the bundle on disk stays.
     """
     with _client(uri) as client:
-        experiment = _experiment(client, settings, folder)
-        _close_dead_runs(client, experiment)
-        origin = {_HOST: platform.node(), _PID: str(os.getpid())}
-        run_id = client.create_run(experiment, run_name=bundle.version, tags=origin).info.run_id
-        try:
-            _log(client, run_id, trained, bundle, folder)
-        except BaseException:
-            # Whatever stopped the log is the error to tell; a run left open is closed by the next training.
-            with suppress(Exception):
-                client.set_terminated(run_id, "KILLED")
-            raise
-        client.set_terminated(run_id, "FINISHED")
+        with _run(client, bundle.version, folder.parent, settings) as run:
+            _log(client, run.info.run_id, trained, bundle, folder)
+        run_id = run.info.run_id
         version = _version(client, settings, run_id, bundle)
         client.set_model_version_tag(settings.model_name, version, "verdict", verdict.en)
         if verdict.promote:
@@ -152,31 +143,12 @@ def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *
     RetainError
         When MLflow cannot be reached or written; the model on disk stays.
     """
-    with _client(uri) as client:
-        from mlflow.entities import Metric, Param, RunTag
-
-        experiment = _experiment(client, settings, folder)
-        _close_dead_runs(client, experiment)
-        tags = {_HOST: platform.node(), _PID: str(os.getpid()), _BUNDLE: folder.name}
-        run_id = client.create_run(experiment, run_name=folder.name, tags=tags).info.run_id
+    with open_run(folder.name, folder.parent, settings, uri=uri) as (client, run):
         figures = _flat((card.get("judged") or {}).get("models", {}), "/")
-        plain = {k: str(v) for k, v in card.items() if isinstance(v, str | int | float)}
-        try:
-            client.log_batch(
-                run_id,
-                metrics=[Metric(k, float(v), 0, 0) for k, v in figures.items()],
-                params=[Param(k, v) for k, v in plain.items()],
-                tags=[RunTag("evidence", plain.get("evidence", ""))],
-            )
-            client.log_artifacts(run_id, str(folder), "bundle")
-            if card.get("quality"):
-                _log_quality(client, run_id, card["quality"], folder.name)
-        except BaseException:
-            with suppress(Exception):
-                client.set_terminated(run_id, "KILLED")
-            raise
-        client.set_terminated(run_id, "FINISHED")
-    return str(run_id)
+        plain = {k: v for k, v in card.items() if isinstance(v, str | int | float)}
+        tags = {_BUNDLE: folder.name, "evidence": card["evidence"]}
+        _log_model(client, run.info.run_id, folder, figures=figures, params=plain, tags=tags)
+    return str(run.info.run_id)
 
 
 @contextmanager
@@ -184,18 +156,24 @@ def open_run(
     name: str, models_dir: Path, settings: TrackingSettings, *, uri: str
 ) -> Iterator[tuple[Any, Any]]:
     """MLflow's client and a run of one's own, FINISHED at the end, or KILLED by whatever stopped it."""
-    with _client(uri) as client:
-        experiment = _experiment(client, settings, models_dir / name)
-        _close_dead_runs(client, experiment)
-        origin = {_HOST: platform.node(), _PID: str(os.getpid())}
-        run = client.create_run(experiment, run_name=name, tags=origin)
-        try:
-            yield client, run
-        except BaseException:
-            with suppress(Exception):
-                client.set_terminated(run.info.run_id, "KILLED")
-            raise
-        client.set_terminated(run.info.run_id, "FINISHED")
+    with _client(uri) as client, _run(client, name, models_dir, settings) as run:
+        yield client, run
+
+
+@contextmanager
+def _run(client: Any, name: str, models_dir: Path, settings: TrackingSettings) -> Iterator[Any]:
+    experiment = _experiment(client, settings, models_dir)
+    _close_dead_runs(client, experiment)
+    origin = {_HOST: platform.node(), _PID: str(os.getpid())}
+    run = client.create_run(experiment, run_name=name, tags=origin)
+    try:
+        yield run
+    except BaseException:
+        # Whatever stopped the run is the error to tell; one left open is closed by the next training.
+        with suppress(Exception):
+            client.set_terminated(run.info.run_id, "KILLED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
 
 
 @contextmanager
@@ -263,41 +241,52 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def _experiment(client: Any, settings: TrackingSettings, folder: Path) -> str:
+def _experiment(client: Any, settings: TrackingSettings, models_dir: Path) -> str:
     known = client.get_experiment_by_name(settings.experiment)
     if known is not None:
         return str(known.experiment_id)
-    local = folder.parent.parent / "mlartifacts"
+    local = models_dir.parent / "mlartifacts"
     tracking = str(client.tracking_uri)
     place = local.absolute().as_uri() if tracking.startswith("sqlite") else None
     return str(client.create_experiment(settings.experiment, artifact_location=place))
 
 
 def _log(client: Any, run_id: str, trained: Trained, bundle: Bundle, folder: Path) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    card = bundle.card
-    params = {
-        **_flat(card["settings"]),
-        **{k: card[k] for k in ("as_of", "first_day", "snapshots", "rows", "sampled")},
-    }
+    card, judged = bundle.card, trained.judged
+    known = {k: card[k] for k in ("as_of", "first_day", "snapshots", "rows", "sampled")}
     tags = {"data_hash": card["data_hash"], _BUNDLE: bundle.version, "evidence": bundle.evidence}
     if card.get("quality"):
         tags["quality_grade"] = card["quality"]["grade"]
-    client.log_batch(
-        run_id,
-        metrics=[Metric(k, v, 0, 0) for k, v in {**_metrics(trained.judged), **_qualities(card)}.items()],
-        params=[Param(k, str(v)) for k, v in params.items()],
-        tags=[RunTag(k, v) for k, v in tags.items()],
-    )
-    client.log_artifacts(run_id, str(folder), "bundle")
-    if trained.judged is not None and len(trained.judged.value):
+    figures = {**_metrics(judged), **_qualities(card)}
+    params = {**_flat(card["settings"]), **known}
+    _log_model(client, run_id, folder, figures=figures, params=params, tags=tags)
+    if judged is not None and len(judged.value):
         with tempfile.TemporaryDirectory() as temporary:
-            judged = trained.judged
             save_all(Path(temporary), judged.churned, judged.probability, judged.value, judged.expected_value)
             client.log_artifacts(run_id, temporary, "plots")
     if card.get("quality"):
         _log_quality(client, run_id, card["quality"], bundle.version)
+
+
+def _log_model(
+    client: Any,
+    run_id: str,
+    folder: Path,
+    *,
+    figures: dict[str, float],
+    params: dict[str, Any],
+    tags: dict[str, str],
+) -> None:
+    """All figures at once, and the folder of the model."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    client.log_batch(
+        run_id,
+        metrics=[Metric(k, float(v), 0, 0) for k, v in figures.items()],
+        params=[Param(k, str(v)) for k, v in params.items()],
+        tags=[RunTag(k, v) for k, v in tags.items()],
+    )
+    client.log_artifacts(run_id, str(folder), "bundle")
 
 
 def _log_quality(client: Any, run_id: str, quality: dict[str, Any], version: str) -> None:

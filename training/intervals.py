@@ -32,6 +32,8 @@ _GROUPS, _GROUP_ROWS, _LEAST_ROWS, _MOST_ROWS = 5, 100, 20, 20_000
 _BACK_TESTS = 12
 _PRIOR = Calibration().total
 _HALVINGS = 40
+# Beyond that a level says nothing, and a bound of ten to the forty says no more.
+_MOST_ERROR = float(np.log(100.0))
 _RARE = 1e-12
 
 
@@ -217,8 +219,8 @@ class _Met:
 
 
 def _size(squares: Floats, tests: float) -> float:
-    """Root mean square over so many independent tests, with one prior observation."""
-    return float(np.sqrt((tests * squares.mean() + _PRIOR**2) / (tests + 1.0)))
+    """Root mean square over so many independent tests, with one prior observation; at most a factor of 100."""
+    return min(_MOST_ERROR, float(np.sqrt((tests * squares.mean() + _PRIOR**2) / (tests + 1.0))))
 
 
 def _read_levels(below: Floats, reached: Floats, weight: Floats) -> tuple[float, ...]:

@@ -256,3 +256,23 @@ def test_nobody_buys_and_one_customer():
     single = anchored(build_panel(shop([("a", n, 5.0) for n in range(0, 190, 7)]), day(200), (30,)))
     found = fit_intervals(single, Anchor.fit(single.at(day(200)), ridge=1.0), (30,))
     assert found.calibrations[30].levels == (LEVELS,)
+
+
+def test_customers_all_alike_are_known_no_better_than_their_level():
+    # Everybody at one level of the shape on the day met: the levels alone would set all bounds to one value.
+    alike = replace(PLAIN, calibrations={30: Calibration((), ((0.6,) * 4,), shared=0.3, back_tests=1.0)})
+    bounds = alike.bounds(NEW, {30: outlook(100.0, 9.0, 0.001)})[30][:, 0]
+    wide = 100.0 * np.exp(0.3 * norm.ppf(LEVELS))
+    assert (bounds[:2] <= wide[:2]).all()
+    assert (bounds[2:] >= wide[2:]).all()
+    never = alike.bounds(NEW, {30: outlook(1.0, 0.1, 0.9)})[30][:, 0]
+    assert never.tolist() == [0.0] * 4
+
+
+def test_one_absurd_amount_leaves_the_bounds_of_others_below_all_measure():
+    rows = drawn(120, 300, seed=5)
+    giant = max(n for n, row in enumerate(rows) if row[1] < 200)
+    rows[giant] = (*rows[giant][:2], 9.9e10)
+    panel = anchored(build_panel(shop(rows), day(300), (30,)))
+    found = fit_intervals(panel, Anchor.fit(panel.at(day(300))), (30,)).calibrations[30]
+    assert found.shared <= found.total <= np.hypot(np.log(100.0), 0.25)

@@ -24,6 +24,7 @@ from training.meet import meet
 from training.meeting import Meeting
 from training.models.bundle import Bundle
 from training.panel import Panel, build_panel
+from training.profit import value_horizon
 from training.rungs import lost_rungs
 from training.settings import TrainingSettings
 
@@ -165,20 +166,24 @@ def _judged(panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: 
             f"closed form for {kind.name} {kind.horizon_days} d: trees lost to it at {day.isoformat()} "
             f"(loss {found.difference:+.4f} ± {found.se:.4f} per customer)"
         )
-    meetings = [*_earlier(panel, settings, day, _part(tell, 0.6, 0.95)), latest.meeting]
+    meetings = [*_earlier(panel, settings, latest.meeting, _part(tell, 0.6, 0.95)), latest.meeting]
     card = quality_card(meetings, settings=settings, seed=settings.seed)
     return _Judged(latest, card.to_json(), lost, notes)
 
 
-def _earlier(panel: Panel, settings: TrainingSettings, day: date, tell: Progress) -> list[Meeting]:
-    """Meetings one and two windows before a day, where that leaves a window of history; oldest first."""
+def _earlier(panel: Panel, settings: TrainingSettings, latest: Meeting, tell: Progress) -> list[Meeting]:
+    """Meetings one and two windows before the latest, where that leaves a window of history; oldest first.
+
+    Of values, only the horizon that the card looks at is built.
+    """
     window = settings.churn.window_days
+    horizon = value_horizon([latest]) or window
     small = settings.model_copy(
-        update={"value": settings.value.model_copy(update={"horizons_days": (window,)})}
+        update={"value": settings.value.model_copy(update={"horizons_days": (horizon,)})}
     )
     meetings = []
     for count in (2, 1):
-        wanted = day - timedelta(days=count * window)
+        wanted = latest.day - timedelta(days=count * window)
         past = max((d for d in panel.days if d <= wanted), default=None)
         if past is None or (past - panel.first_day).days < window:
             continue

@@ -88,6 +88,16 @@ def test_the_card_tells_how_it_was_trained(mid_run):
     assert "num_threads" not in card["settings"]
 
 
+def test_the_quality_card_judges_values_over_several_days_whatever_the_window():
+    found = train(shop(telling_rows(drawn(250, 420, gap=20.0))), day(420), settings(50, 30, 90))
+    quality = found.bundle.card["quality"]
+    assert [m["day"] for m in quality["meetings"]] == [day(n).isoformat() for n in (240, 300, 360)]
+    assert quality["campaign"]["horizon_days"] == 30
+    grades = {part["name"]: part["grade"] for part in quality["parts"]}
+    assert grades["level"] is not None
+    assert quality["grade"] in "ABCDE"
+
+
 # ---------------------------------------------------------------- the ladder
 
 NEEDS = "fitting needs at least 30 customers and 10 with a repeat purchase"

@@ -8,7 +8,7 @@ row aside; in any other column the cell is emptied and the row stays.
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from features.columns import AMOUNT_PARTS
 from features.contract import TABLES, Column, TableContract
@@ -21,6 +21,7 @@ from features.stage import Part, Stage
 
 __all__ = ["cast_table", "critical_columns"]
 
+Blanks = Literal["none", "trimmed", "kept"]
 MAX_ID_LENGTH = 256
 _FIRST_DAY = "1970-01-02"
 _AFTER_LAST_DAY = "2101-01-01"
@@ -66,11 +67,11 @@ def cast_table(stage: Stage, source: TableSource, settings: DataSettings, ledger
     names = [c.name for c in contract.columns if any(c.name in p.types for p in stage.parts.values())]
     columns = [contract.column(name) for name in names]
     readings = {c.name: map_spellings(stage, c, settings, source.date_format) for c in columns}
-    trims = {c.name: _trims(stage, c, ledger) for c in columns if c.kind == "id"}
-    casting = _Casting(contract, columns, readings, trims, settings, today)
+    blanks = {c.name: _blanks(stage, c, ledger) for c in columns if c.kind == "id"}
+    casting = _Casting(contract, columns, readings, blanks, settings, today)
     name = f"typed_{stage.table}"
     parts = " UNION ALL BY NAME ".join(casting.part(part) for part in stage.parts.values())
-    stage.con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {casting.judged(parts)}')
+    stage.con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {casting.rows(parts)}')
     for column in columns:
         _note_repairs(stage, column, readings[column.name], settings, ledger)
     return name
@@ -85,43 +86,46 @@ def critical_columns(contract: TableContract, present: list[str]) -> list[str]:
 
 
 class _Casting:
-    """SQL of one cast: a layer per part, then one that judges the rows."""
+    """SQL of one cast: a layer per part that judges its cells, then one that judges the rows."""
 
     def __init__(
         self,
         contract: TableContract,
         columns: list[Column],
         readings: dict[str, Spelling | None],
-        trims: dict[str, bool],
+        blanks: dict[str, Blanks],
         settings: DataSettings,
         today: date,
     ) -> None:
         self.contract, self.columns, self.readings = contract, columns, readings
-        self.trims, self.settings = trims, settings
+        self.blanks, self.settings = blanks, settings
         self.too_late = today + timedelta(days=2)
 
     def part(self, part: Part) -> str:
-        """Values, faults (``name?``) and texts (``name!``) of one part."""
-        fields, joins = ["_file", "_line"], []
+        """Values, judged faults (``name?``) and, where there is one, the text (``name!``) of one part."""
+        critical = critical_columns(self.contract, [c.name for c in self.columns])
+        fields, joins, shown = ["_file", "_line"], [], []
         for column in self.columns:
-            kind = part.types.get(column.name)
-            if kind is None:
-                continue
-            reading = self.readings[column.name]
-            if reading and reading.mapped and _reads_text(column, kind):
+            kind, reading = part.types.get(column.name, ""), self.readings[column.name]
+            if kind and reading and reading.mapped and _reads_text(column, kind):
                 joins.append(
                     f'LEFT JOIN "{reading.mapped}" AS "m_{column.name}" '
                     f'ON CAST("{column.name}" AS VARCHAR) = "m_{column.name}".text'
                 )
-            value, fault = self._cell(column, kind, reading)
+            value, fault = self._cell(column, kind, reading) if kind else _absent(column)
             fields += [f'{value} AS "{column.name}="', f'{fault} AS "{column.name}?"']
-            shown = "NULL" if column.kind == "id" else f'CAST("{column.name}" AS VARCHAR)'
-            fields.append(f'CAST({shown} AS VARCHAR) AS "{column.name}!"')
-        return f'SELECT {", ".join(fields)} FROM "{part.name}" {" ".join(joins)}'
+            if kind and column.kind != "id":
+                fields.append(f'"{column.name}"')
+                shown.append(column.name)
+        checked = [f'{self._checked(c, c.name in critical)} AS "{c.name}?"' for c in self.columns]
+        read = f'SELECT {", ".join(fields)} FROM "{part.name}" {" ".join(joins)}'
+        kept = [f'"{c.name}=", "{c.name}?", {_text(c, c.name in shown)}' for c in self.columns]
+        judged = f"SELECT * REPLACE ({', '.join(checked)}) FROM ({read})"
+        return f"SELECT _file, _line, {', '.join(kept)} FROM ({judged})"
 
     def _cell(self, column: Column, kind: str, reading: Spelling | None) -> tuple[str, str]:
         if column.kind == "id":
-            return _id_cell(column, kind, self.trims[column.name])
+            return _id_cell(column, kind, self.blanks[column.name])
         raw = f'"{column.name}"'
         if column.kind == "text":
             text = f"nullif(trim(CAST({raw} AS VARCHAR), {_BLANKS}), '')"
@@ -143,26 +147,26 @@ class _Casting:
         spelled = f'"m_{column.name}"'
         return f"coalesce({usual}, {spelled}.value)", f"nullif({spelled}.fault, '')"
 
-    def judged(self, parts: str) -> str:
-        """Rows with their faults: ranges checked, required values demanded, bad cells emptied."""
+    def rows(self, parts: str) -> str:
+        """One row of values each; the first fault that sets it aside, or its bad cells emptied."""
         present = [c.name for c in self.columns]
         critical = critical_columns(self.contract, present)
-        checked = [f'{self._checked(c, c.name in critical)} AS "{c.name}?"' for c in self.columns]
         values = [f'CASE WHEN "{c.name}?" IS NULL THEN "{c.name}=" END AS "{c.name}"' for c in self.columns]
         first = [f"'{name}:' || \"{name}?\"" for name in critical]
         texts = " ".join(f'WHEN "{name}?" IS NOT NULL THEN "{name}!"' for name in critical)
+        others = [n for n in present if n not in critical]
         cells = [
             f"CASE WHEN \"{n}?\" IS NOT NULL THEN {{'cell': '{n}:' || \"{n}?\", 'text': \"{n}!\"}} END"
-            for n in present
-            if n not in critical
+            for n in others
         ]
-        nothing = 'CAST(NULL AS STRUCT(cell VARCHAR, "text" VARCHAR)[])'
-        emptied = f"nullif(list_filter([{', '.join(cells)}], lambda c: c IS NOT NULL), [])"
-        emptied = emptied if cells else nothing
+        emptied = 'CAST(NULL AS STRUCT(cell VARCHAR, "text" VARCHAR)[])'
+        if others:
+            # The list is only made where there is something to put into it: that is in hardly any row.
+            bad = " OR ".join(f'"{n}?" IS NOT NULL' for n in others)
+            emptied = f"CASE WHEN {bad} THEN list_filter([{', '.join(cells)}], lambda c: c IS NOT NULL) END"
         return (
             f"SELECT _file, _line, {', '.join(values)}, coalesce({', '.join(first)}) AS _fault, "
-            f"CASE {texts} END AS _value, {emptied} AS _cells "
-            f"FROM (SELECT * REPLACE ({', '.join(checked)}) FROM ({parts}))"
+            f"CASE {texts} END AS _value, {emptied} AS _cells FROM ({parts})"
         )
 
     def _checked(self, column: Column, critical: bool) -> str:
@@ -179,6 +183,16 @@ class _Casting:
             rule = "no_customer" if column.name == "customer_id" else "missing"
             tests.append(f"WHEN {value} IS NULL THEN '{rule}'")
         return f"CASE {' '.join(tests)} END"
+
+
+def _absent(column: Column) -> tuple[str, str]:
+    return f"CAST(NULL AS {_TYPES[column.kind]})", "CAST(NULL AS VARCHAR)"
+
+
+def _text(column: Column, shown: bool) -> str:
+    """The text of a cell with a fault; never written out for the many without, never told of ids."""
+    text = f'CAST("{column.name}" AS VARCHAR)' if shown else "CAST(NULL AS VARCHAR)"
+    return f'CASE WHEN "{column.name}?" IS NOT NULL THEN {text} END AS "{column.name}!"'
 
 
 def _reads_text(column: Column, kind: str) -> bool:
@@ -199,7 +213,7 @@ def _native_cell(raw: str, column: Column) -> tuple[str, str]:
     return value, f"CASE WHEN isinf({number}) THEN 'not_finite' END"
 
 
-def _id_cell(column: Column, kind: str, trims: bool) -> tuple[str, str]:
+def _id_cell(column: Column, kind: str, blanks: Blanks) -> tuple[str, str]:
     raw = f'"{column.name}"'
     if kind == "number":
         whole = f"{raw} = trunc({raw}) AND abs({raw}) < 9007199254740992"
@@ -208,36 +222,41 @@ def _id_cell(column: Column, kind: str, trims: bool) -> tuple[str, str]:
     text = f"CAST({raw} AS VARCHAR)"
     if kind != "text":
         return text, "CAST(NULL AS VARCHAR)"
-    trimmed = f"trim({text}, {_BLANKS})"
-    value = f"nullif({trimmed}, '')" if trims else f"CASE WHEN {trimmed} <> '' THEN {text} END"
+    trimmed = f"trim({text}, {_BLANKS})" if blanks != "none" else text
+    value = f"CASE WHEN {trimmed} <> '' THEN {text} END" if blanks == "kept" else f"nullif({trimmed}, '')"
     broken = f"contains({text}, chr(0)) OR contains({text}, chr(10)) OR contains({text}, chr(13))"
     return value, f"CASE WHEN {broken} OR length({text}) > {MAX_ID_LENGTH} THEN 'bad_id' END"
 
 
-def _trims(stage: Stage, column: Column, ledger: Ledger) -> bool:
-    """Whether blanks around ids are removed: only when that makes no two ids one."""
+def _blanks(stage: Stage, column: Column, ledger: Ledger) -> Blanks:
+    """What happens to blanks around ids: they go only when that makes no two ids one."""
     name = column.name
     parts = [p.name for p in stage.parts.values() if p.types.get(name) == "text"]
     if not parts:
-        return False
+        return "none"
     union = " UNION ALL ".join(
         f'SELECT "{name}" AS id FROM "{part}" WHERE "{name}" IS NOT NULL' for part in parts
     )
     trimmed = f"trim(id, {_BLANKS})"
-    blank = f"SELECT id, {trimmed} AS bare FROM ({union}) WHERE id <> {trimmed} AND {trimmed} <> ''"
-    rows, apart = stage.con.execute(
-        f"SELECT count(*), count(DISTINCT id) - count(DISTINCT bare) FROM ({blank})"
+    stage.con.execute(
+        f"CREATE OR REPLACE TEMP TABLE blank AS SELECT id, {trimmed} AS bare, count(*) AS rows FROM ({union}) "
+        f"WHERE id <> {trimmed} GROUP BY id"
+    )
+    seen, rows, apart = stage.con.execute(
+        "SELECT count(*), coalesce(sum(rows) FILTER (bare <> ''), 0), "
+        "count(*) FILTER (bare <> '') - count(DISTINCT bare) FILTER (bare <> '') FROM blank"
     ).fetchone()
+    if rows and not apart:
+        apart = stage.con.execute(
+            f"SELECT count(*) FROM ({union}) WHERE id IN (SELECT bare FROM blank WHERE bare <> '')"
+        ).fetchone()[0]
+    stage.con.execute("DROP TABLE blank")
     if not rows:
-        return False
-    apart += stage.con.execute(
-        f"SELECT count(*) FROM ({union}) WHERE id IN (SELECT bare FROM ({blank}))"
-    ).fetchone()[0]
-    if apart:
-        ledger.note("id_blanks_kept", "warning", rows, column=name)
-    else:
-        ledger.note("id_blanks", "repaired", rows, column=name)
-    return not apart
+        return "kept" if seen else "none"
+    ledger.note(
+        "id_blanks_kept" if apart else "id_blanks", "warning" if apart else "repaired", rows, column=name
+    )
+    return "kept" if apart else "trimmed"
 
 
 def _note_repairs(

@@ -175,6 +175,7 @@ class _Job:
             faults.append(f"{self.contract.name}: set path or url; neither is there")
         if faults:
             raise InputError("\n".join(faults))
+        self.stage.show()
         if not self.stage.rows and not self.ledger.aside:
             self.ledger.note("no_rows", "warning", 0)
 

@@ -1,6 +1,9 @@
-"""What was read, as it was read: pieces piled up in the engine by the types of their columns."""
+"""What was read, as it was read: pieces piled up by the types of their columns, where the engine can see them.
 
-# ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
+The engine reads the pieces where they lie; writing them into a table of its own first took longer than any
+check that follows.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -17,13 +20,14 @@ __all__ = ["Part", "Stage"]
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one shape: a table in the engine, and its contract columns with their types as read.
+    """Rows of one shape: a view in the engine, and its contract columns with their types as read.
 
     ``types`` holds ``"text"``, ``"whole"``, ``"number"``, ``"time"`` or ``"flag"`` by column.
     """
 
     name: str
     types: dict[str, str]
+    pieces: list[pa.Table] = field(default_factory=list, repr=False)
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Stage:
     con: Any
     table: str
     timezone: str
-    parts: dict[tuple[tuple[str, str], ...], Part] = field(default_factory=dict)
+    parts: dict[pa.Schema, Part] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     rows: int = 0
     zoned: dict[str, int] = field(default_factory=dict)
@@ -42,29 +46,32 @@ class Stage:
         """Piles one piece up; zoned times become business-local on the way."""
         if source not in self.sources:
             self.sources.append(source)
-        number = pa.array([self.sources.index(source)] * piece.num_rows, pa.int32())
+        number = pa.repeat(pa.scalar(self.sources.index(source), pa.int32()), piece.num_rows)
         plain = {name: self._plain(name, piece.column(name)) for name in piece.column_names}
-        types = {name: _kind(array.type) for name, array in plain.items() if name != "_line"}
-        part = self.parts.get(tuple(types.items()))
         ready = pa.table({**plain, "_file": number})
-        self.con.register("piece", ready)
+        part = self.parts.get(ready.schema)
         if part is None:
-            part = Part(f"staged_{self.table}_{len(self.parts)}", types)
-            self.parts[tuple(types.items())] = part
-            self.con.execute(f'CREATE TEMP TABLE "{part.name}" AS SELECT * FROM piece')
-        else:
-            self.con.execute(f'INSERT INTO "{part.name}" BY NAME SELECT * FROM piece')
-        self.con.unregister("piece")
+            types = {name: _kind(array.type) for name, array in plain.items() if name != "_line"}
+            part = self.parts[ready.schema] = Part(f"staged_{self.table}_{len(self.parts)}", types)
+        part.pieces.append(ready)
         self.rows += piece.num_rows
+
+    def show(self) -> None:
+        """Lets the engine see all pieces, each part under its name."""
+        for part in self.parts.values():
+            self.con.register(part.name, pa.concat_tables(part.pieces))
 
     def drop(self) -> None:
         """Frees the pieces."""
         for part in self.parts.values():
-            self.con.execute(f'DROP TABLE IF EXISTS "{part.name}"')
+            self.con.unregister(part.name)
+            part.pieces.clear()
 
     def _plain(self, name: str, array: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         kind = array.type
         if pa.types.is_dictionary(kind):
+            if _repeats(array):
+                return array.cast(pa.dictionary(pa.int32(), pa.string()))
             kind = kind.value_type
         if pa.types.is_timestamp(kind) and kind.tz is not None:
             self.zoned[name] = self.zoned.get(name, 0) + len(array) - array.null_count
@@ -75,6 +82,13 @@ class Stage:
             raise InputError(
                 f"{self.table}.{name}: values of type {kind} cannot be read ({error})"
             ) from error
+
+
+def _repeats(array: pa.ChunkedArray) -> bool:
+    """Whether texts repeat so much that codes are worth keeping: each chunk carries all of its own texts."""
+    texts = sum(len(chunk.dictionary) for chunk in array.chunks)
+    kind = array.type.value_type
+    return (pa.types.is_string(kind) or pa.types.is_large_string(kind)) and 4 * texts <= len(array)
 
 
 def _options(kind: pa.DataType) -> pc.CastOptions:

@@ -20,6 +20,7 @@ from features.labels import labels
 from features.pipeline import FEATURES
 from features.plan import fetch_features
 from features.tables import Tables
+from training.backtest import latest_cut_off
 from training.baselines import BASELINES, Baseline
 from training.build import build_bundle, evidence_for
 from training.fit import anchored
@@ -28,6 +29,7 @@ from training.meet import customer_numbers, ours
 from training.meeting import OURS, Forecast, Meeting
 from training.models.gamma_gamma import GammaGamma
 from training.panel import Panel, build_panel
+from training.rungs import lost_rungs
 from training.settings import ChurnSettings, TrainingSettings, ValueSettings
 
 __all__ = ["IN_PROCESS", "CouldNotRun", "Known", "Peer", "hold_meeting", "know", "panel_of", "settings_for"]
@@ -165,8 +167,16 @@ def hold_meeting(
 
 
 def _shipped(known: Known, judged: tuple[int, ...]) -> tuple[str, Forecast]:
-    rung = evidence_for(known.panel, known.window)[0]
-    bundle = build_bundle(known.panel, known.settings, evidence=rung)
+    """What `retain train` ships on the day: heads whose trees lost on the latest labelled day go without."""
+    panel, settings = known.panel, known.settings
+    rung = evidence_for(panel, known.window)[0]
+    day = latest_cut_off(panel, known.window)
+    lost: frozenset[HeadKind] = frozenset()
+    if rung == "ml" and day is not None:
+        before = panel.before(day)
+        tried = build_bundle(before, settings, evidence=evidence_for(before, known.window)[0])
+        lost = frozenset(lost_rungs(panel, tried, day))
+    bundle = build_bundle(panel, settings, evidence=rung, without_trees=lost)
     return bundle.evidence, ours(bundle.predict(known.now, known.day), judged)
 
 

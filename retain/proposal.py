@@ -195,6 +195,7 @@ def _no_orders(heads: Sequence[Head], said: Mapping[str, Mapping[str, str]]) -> 
     lines.append(
         "name the columns: --map customer_id=ID --map time=WHEN --map amount=TOTAL, or write\n"
         f'  [data.orders]\n    path = "{heads[0].paths[0]}"\n  [data.orders.columns]\n{mapping}\n'
-        "  into retain.toml by hand"
+        "  into retain.toml by hand; where orders carry no amounts, add a column of 1 to the file and map it to amount: "
+        "values are then numbers of orders"
     )
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import typer
 
 from retain.commands import ConfigOption, JsonOption, QuietOption
 from retain.console import Progress, Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -62,7 +63,6 @@ def _run(
     screen: Screen, project: Project, as_of: str | None, count: int, wanted: Sequence[str]
 ) -> tuple[dict[str, Any], list[Any]]:
     """The document, and what a person is told."""
-    from features.load import load
     from retain.as_of import as_of_day
     from retain.metric_table import difference_table, metric_table
     from training.backtest import back_test, plain
@@ -74,7 +74,7 @@ def _run(
     settings = config.training
     horizons = sorted({settings.churn.window_days, *settings.value.horizons_days})
     with screen.progress() as progress:
-        tables = load(config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         panel = anchored(build_panel(tables, as_of_day(tables, config.run, as_of), horizons))
         found = back_test(panel, settings, count=count, progress=progress)
         if progress:

@@ -9,6 +9,7 @@ import typer
 
 from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from retain.config import Project
@@ -46,14 +47,13 @@ def features(
 
 
 def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tuple[dict[str, Any], str]:
-    from features.load import load
     from features.pipeline import customer_features
     from retain.as_of import as_of_day
     from serving.lists import check_list, write_list
 
     check_list(out)
     with screen.progress("reading ") as progress:
-        tables = load(project.config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
         table = customer_features(tables, [day]).order_by("customer_id")
         manifest = write_list(tables.con.to_pyarrow(table).to_pandas(), out)

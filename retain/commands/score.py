@@ -11,6 +11,7 @@ import typer
 
 from retain.commands import ConfigOption, JsonOption, QuietOption
 from retain.console import Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from datetime import date
@@ -68,7 +69,6 @@ def score(
 def _run(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
-    from features.load import load
     from retain.as_of import as_of_day
     from retain.list_summary import list_summary, total_bounds, total_told
     from serving.lists import write_list
@@ -81,7 +81,7 @@ def _run(
         bundle = _champion(project)
         scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
         progress = held.enter_context(screen.progress()) or _silent
-        tables = load(project.config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
         if out is None:
             out = _default_place(project, day)
@@ -212,7 +212,8 @@ def _record(project: Project, bundle: Bundle, day: date, rows: int, manifest: Ma
 def _told(target: Path, day: date, found: pd.DataFrame) -> str:
     counts = found["status"].value_counts()
     parts = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("active", "lapsed", "lost"))
-    return f"{target}: {len(found):,} customers as of {day.isoformat()} ({parts})"
+    evidence = ", ".join(f"{count:,} {name}" for name, count in found["evidence"].value_counts().items())
+    return f"{target}: {len(found):,} customers as of {day.isoformat()} ({parts}); evidence: {evidence or 'none'}"
 
 
 def _told_moves(moved: dict[str, Any]) -> str:

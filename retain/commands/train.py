@@ -9,6 +9,7 @@ import typer
 
 from retain.commands import ConfigOption, JsonOption, QuietOption
 from retain.console import Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from retain.config import Project
@@ -81,7 +82,6 @@ def train(
 
 
 def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, Bundle, Verdict, str]:
-    from features.load import load
     from features.publish import sweep_parts
     from retain.as_of import as_of_day
     from training.challenge import challenge
@@ -95,7 +95,7 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
     for name in sweep_parts(models):
         screen.note(f"removed a leftover of a run that was cut off: {name}")
     with screen.progress() as progress:
-        tables = load(config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         day = as_of_day(tables, config.run, as_of)
         trained = run(tables, day, config.training, config.strategies, progress=progress)
         bundle = trained.bundle.save(models)

@@ -10,6 +10,7 @@ import typer
 
 from retain.commands import ConfigOption, JsonOption, QuietOption
 from retain.console import Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from retain.config import Project
@@ -85,7 +86,6 @@ def parse_duration(text: str) -> float:
 
 
 def _run(screen: Screen, project: Project, as_of: str | None, plan: Plan) -> Found:
-    from features.load import load
     from retain.as_of import as_of_day
     from training.fit import anchored
     from training.panel import build_panel
@@ -97,7 +97,7 @@ def _run(screen: Screen, project: Project, as_of: str | None, plan: Plan) -> Fou
     config, settings = project.config, project.config.training
     horizons = sorted({settings.churn.window_days, *settings.value.horizons_days})
     with screen.progress() as progress:
-        tables = load(config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         panel = anchored(build_panel(tables, as_of_day(tables, config.run, as_of), horizons))
         with tracked_search(project.models_dir, config.tracking, uri=project.tracking_uri) as run:
             try:

@@ -34,32 +34,22 @@ def train_contract_tables(
 ) -> tuple[dict[str, Any], list[Any]]:
     """Trains, saves, logs and promotes the model of the configured contracts; its document and its texts."""
     from features.load import load
+    from retain.promotion import keep
+    from training.contracts.contract_challenge import challenge_contracts
     from training.contracts.contract_fit import train_contracts
     from training.models.contract_bundle import POINTER
-    from training.models.text_files import point_at
-    from training.tracking import log_folder
 
-    config, models = project.config, project.models_dir
     with screen.progress() as progress:
-        tables = load(config.data, base=project.base, progress=progress).tables
+        tables = load(project.config.data, base=project.base, progress=progress).tables
         day = _day(tables, project, as_of)
-        trained = train_contracts(tables, day, config.training, progress=progress)
-    models.mkdir(parents=True, exist_ok=True)
-    bundle = trained.bundle.save(models)
-    run_id = log_folder(models / bundle.version, bundle.card, config.tracking, uri=project.tracking_uri)
-    point_at(models, POINTER, bundle.version)
-    document = {
-        "model_version": bundle.version,
-        "bundle": str(models / bundle.version),
-        "as_of": day.isoformat(),
-        "evidence": bundle.evidence,
-        "mlflow_run": run_id,
-        "notes": list(trained.notes),
-        "judged": bundle.card["judged"],
-    }
+        trained = train_contracts(tables, day, project.config.training, progress=progress)
+    bundle, document, place = keep(
+        project, trained.bundle, POINTER, lambda champion: challenge_contracts(trained, champion)
+    )
     head = f"Model {bundle.version}, as of {day}, {bundle.card['running']:,} running contracts, "
-    told = [head + f"evidence {bundle.evidence}", *(f"Note: {note}" for note in trained.notes)]
-    return document, told if trained.judged is None else [*told, _figures(trained.judged)]
+    told: list[Any] = [head + f"evidence {bundle.evidence}", *(f"Note: {note}" for note in trained.notes)]
+    told += [] if trained.judged is None else [_figures(trained.judged)]
+    return {**document, "as_of": day.isoformat(), "notes": list(trained.notes)}, [*told, place]
 
 
 def score_contract_tables(
@@ -128,7 +118,7 @@ def _figures(judged: ContractJudged) -> Any:
 
     from retain.flat_table import FIGURES
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"{judged.customers:,} contracts on {judged.day.isoformat()}")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(judged.running):,} contracts on {judged.day.isoformat()}")
     table.add_column("model")
     for name in FIGURES.values():
         table.add_column(name, justify="right")

@@ -42,11 +42,11 @@ def flat_project(path: Path) -> Project:
 def train_flat(screen: Screen, project: Project, options: FlatOptions) -> tuple[dict[str, Any], list[Any]]:
     """Trains, saves, logs and promotes the model of one flat table; its document and its texts."""
     from retain.flat_files import read_flat
+    from retain.promotion import keep
+    from training.contracts.contract_challenge import challenge_snapshot
     from training.contracts.snapshot_table import snapshot_table
     from training.contracts.snapshot_train import train_snapshot
     from training.models.snapshot_bundle import POINTER
-    from training.models.text_files import point_at
-    from training.tracking import log_folder
 
     if options.label is None:
         raise ConfigError("--snapshot needs --label COLUMN: the column that says who left")
@@ -54,7 +54,7 @@ def train_flat(screen: Screen, project: Project, options: FlatOptions) -> tuple[
     flat = snapshot_table(
         table, options.label, id_column=options.id_column, positive=options.positive, drop=options.drop
     )
-    config, models = project.config, project.models_dir
+    config = project.config
     with screen.progress() as progress:
         trained = train_snapshot(
             flat,
@@ -64,21 +64,14 @@ def train_flat(screen: Screen, project: Project, options: FlatOptions) -> tuple[
             num_threads=config.run.num_threads,
             progress=progress,
         )
-    models.mkdir(parents=True, exist_ok=True)
-    bundle = trained.bundle.save(models)
-    run_id = log_folder(models / bundle.version, bundle.card, config.tracking, uri=project.tracking_uri)
-    point_at(models, POINTER, bundle.version)
-    document = {
-        "model_version": bundle.version,
-        "bundle": str(models / bundle.version),
-        "evidence": bundle.model.evidence,
-        "mlflow_run": run_id,
-        "notes": [*told, *trained.notes],
-        "judged": bundle.card["judged"],
-    }
+    bundle, document, place = keep(
+        project, trained.bundle, POINTER, lambda champion: challenge_snapshot(trained, champion)
+    )
+    notes = [*told, *trained.notes]
     rows = f"{len(flat.left):,} rows, {flat.left.mean():.1%} left"
-    head = f"Model {bundle.version} of {rows}, evidence {bundle.model.evidence}"
-    return document, [head, *(f"Note: {note}" for note in document["notes"]), *_figures(trained)]
+    head = f"Model {bundle.version} of {rows}, evidence {bundle.evidence}"
+    lines = [head, *(f"Note: {note}" for note in notes), *_figures(trained), place]
+    return {**document, "notes": notes}, lines
 
 
 def score_flat(
@@ -108,7 +101,7 @@ def score_flat(
         "model_version": bundle.version,
         "rows": len(found),
         "sha256": manifest.sha256,
-        "evidence": bundle.model.evidence,
+        "evidence": bundle.evidence,
         "mean_churn_probability": mean,
     }
     return document, f"{out}: {len(found):,} customers, {mean:.1%} of them expected to leave"

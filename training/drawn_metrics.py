@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
 
-from training.metrics import SMALLEST
+from training.metrics import row_log_loss
 
 __all__ = ["DRAWN_METRICS", "DrawnMetric"]
 
@@ -31,8 +30,7 @@ class _Groups(NamedTuple):
 
 
 def _log_loss(w: Floats, y: Floats, p: Floats) -> Floats:
-    p = np.clip(p, SMALLEST, 1 - SMALLEST)
-    return _mean(w, -(xlogy(y, p) + xlogy(1 - y, 1 - p)))
+    return _mean(w, row_log_loss(y, p))
 
 
 def _brier(w: Floats, y: Floats, p: Floats) -> Floats:

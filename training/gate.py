@@ -16,7 +16,7 @@ from scipy.special import xlogy
 
 from features.errors import InputError
 from training.meeting import Forecast, Meeting
-from training.metrics import SMALLEST
+from training.metrics import row_log_loss
 
 __all__ = ["Decision", "RowLoss", "churn_loss", "decide", "orders_loss", "value_loss", "wins"]
 
@@ -142,8 +142,7 @@ def decide(
 
 def churn_loss(meeting: Meeting, forecast: Forecast) -> Floats:
     """Log loss of each customer's churn probability, in nats; certainties are kept 1e-15 from the end."""
-    p = np.clip(forecast.churn_probability, SMALLEST, 1 - SMALLEST)
-    return np.asarray(-(xlogy(meeting.churned, p) + xlogy(1 - meeting.churned, 1 - p)))
+    return row_log_loss(meeting.churned, forecast.churn_probability)
 
 
 def value_loss(horizon_days: int, *, power: float = 1.5) -> RowLoss:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import InputError
-from training.metrics import roc_auc
+from training.metrics import roc_auc, row_log_loss
 from training.panel import Panel
 
 __all__ = ["Leak", "check_leaks", "check_panel", "find_leaks"]
@@ -37,6 +37,8 @@ _FEWEST = 10
 _BINS = 32
 _FOLDS = 3
 _TRUST = 2.0
+# A column that is wrong once is not ruled out by that alone.
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -201,10 +203,10 @@ class _Guard:
         self.fold = _folds(y)
         self.codes = {str(name): _codes(features[name]) for name in features.columns}
         self.alone = {name: self._one(codes) for name, codes in self.codes.items()}
-        self.base = float(_loss(y, np.full(len(y), y.mean())).mean())
+        self.base = float(self._losses(np.full(len(y), y.mean())).mean())
 
     def leaks(self, asked: Sequence[str], *, redundant: bool) -> list[Leak]:
-        explained = {name: 1.0 - float(_loss(self.y, self.alone[name]).mean()) / self.base for name in asked}
+        explained = {name: self._explained(self.alone[name]) for name in asked}
         order = sorted(asked, key=lambda name: (-explained[name], name))
         suspects = [name for name in order if explained[name] >= _FLOOR and self._auc(name) >= _AUC]
         behind = [*(explained[name] for name in order[1:]), 0.0]
@@ -214,19 +216,25 @@ class _Guard:
                 continue
             rest = self._together(order[k:])
             if self._leads(last, rest):
-                others = 1.0 - float(_loss(self.y, rest).mean()) / self.base
+                others = self._explained(rest)
                 return [self._told(name, explained[name], others) for name in suspects[:k]]
         certain = [] if redundant else [name for name in suspects if explained[name] >= _CERTAIN]
         return [self._told(name, explained[name], np.nan) for name in certain]
+
+    def _losses(self, p: Floats) -> Floats:
+        return row_log_loss(self.y, p, least=_LEAST)
+
+    def _explained(self, p: Floats) -> float:
+        """Share of the base rate's loss that a forecast does away with."""
+        return 1.0 - float(self._losses(p).mean()) / self.base
 
     def _auc(self, name: str) -> float:
         return roc_auc(self.y, self.alone[name])
 
     def _leads(self, name: str, rest: Floats) -> bool:
-        losses = _loss(self.y, rest)
-        gain = losses - _loss(self.y, self.alone[name])
+        gain = self._losses(rest) - self._losses(self.alone[name])
         noise = _TRUST * gain.std(ddof=1) / np.sqrt(len(gain))
-        return bool(gain.mean() > max(_lead(1.0 - float(losses.mean()) / self.base) * self.base, noise))
+        return bool(gain.mean() > max(_lead(self._explained(rest)) * self.base, noise))
 
     def _told(self, name: str, explained: float, others: float) -> Leak:
         filled = _filled(self.features[name])
@@ -334,9 +342,3 @@ def _filled(column: pd.Series) -> npt.NDArray[np.bool_]:
     if pd.api.types.is_numeric_dtype(column):
         return there
     return there & (column.astype(object).map(lambda v: str(v).strip()) != "").to_numpy(bool)
-
-
-def _loss(y: Floats, p: Floats) -> Floats:
-    """Log loss of each row."""
-    p = np.clip(p, 1e-6, 1 - 1e-6)
-    return -(y * np.log(p) + (1 - y) * np.log1p(-p))

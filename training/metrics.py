@@ -33,6 +33,7 @@ __all__ = [
     "pr_auc",
     "rmse",
     "roc_auc",
+    "row_log_loss",
     "spearman",
     "top_decile_lift",
     "total_bias",
@@ -107,9 +108,26 @@ def log_loss(y: ArrayLike, p: ArrayLike) -> float:
     >>> round(log_loss([1, 0], [0.5, 0.5]), 4)
     0.6931
     """
-    y, p = _probabilities(y, p)
-    p = np.clip(p, SMALLEST, 1 - SMALLEST)
-    return _mean(-(xlogy(y, p) + xlogy(1 - y, 1 - p)))
+    return _mean(row_log_loss(*_probabilities(y, p)))
+
+
+def row_log_loss(y: Floats, p: Floats, *, least: float = SMALLEST) -> Floats:
+    """−log of the probability given to what happened, in nats, one per row.
+
+    Parameters
+    ----------
+    y : outcomes, 0 or 1
+    p : probabilities of 1
+    least : float
+        How far certainties are kept from both ends.
+
+    Examples
+    --------
+    >>> row_log_loss(np.array([1.0, 0.0]), np.array([0.25, 0.0])).round(4).tolist()
+    [1.3863, 0.0]
+    """
+    p = np.clip(p, least, 1 - least)
+    return np.asarray(-(xlogy(y, p) + xlogy(1 - y, 1 - p)))
 
 
 def brier(y: ArrayLike, p: ArrayLike) -> float:

@@ -10,7 +10,7 @@ from scipy.special import xlogy
 
 from training.meeting import OURS, Forecast, Meeting
 from training.meeting_checks import cut
-from training.metrics import SMALLEST
+from training.metrics import row_log_loss
 from training.profit import YARDSTICKS, Campaign, profit_quality
 from training.ranking import Floats, equal_count_bins
 from training.weighted import FLOOR, area_under, best_share, cluster_weights, scaled
@@ -206,8 +206,7 @@ def _profits(meeting: Meeting, campaign: Campaign, weights: Floats) -> dict[str,
 
 def _log_loss_skill(churned: Floats, probability: Floats, weights: Floats) -> Floats:
     """Log loss saved against the share that churned, known in hindsight: 100 saves all of it."""
-    p = np.clip(probability, SMALLEST, 1.0 - SMALLEST)
-    loss = -(xlogy(churned, p) + xlogy(1.0 - churned, 1.0 - p)) @ weights
+    loss = row_log_loss(churned, probability) @ weights
     mass = np.maximum(weights.sum(axis=0), 1.0)
     rate = np.clip((churned @ weights) / mass, 0.0, 1.0)
     base = -(xlogy(rate, rate) + xlogy(1.0 - rate, 1.0 - rate)) * mass

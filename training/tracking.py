@@ -124,7 +124,9 @@ def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -
             return None
 
 
-def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *, uri: str) -> str:
+def log_folder(
+    folder: Path, card: dict[str, Any], verdict: Verdict, settings: TrackingSettings, *, uri: str
+) -> str:
     """Logs one training whose model is a folder of texts, and gives its MLflow run.
 
     Parameters
@@ -133,6 +135,8 @@ def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *
         Folder of the saved model, named by its version.
     card : dict
         How it was trained; ``judged`` holds figures by model, plain values become parameters.
+    verdict : Verdict
+        Whether it takes the champion's place.
     settings : TrackingSettings
         Experiment.
     uri : str
@@ -146,7 +150,7 @@ def log_folder(folder: Path, card: dict[str, Any], settings: TrackingSettings, *
     with open_run(folder.name, folder.parent, settings, uri=uri) as (client, run):
         figures = _flat((card.get("judged") or {}).get("models", {}), "/")
         plain = {k: v for k, v in card.items() if isinstance(v, str | int | float)}
-        tags = {_BUNDLE: folder.name, "evidence": card["evidence"]}
+        tags = {_BUNDLE: folder.name, "evidence": card["evidence"], "verdict": verdict.en}
         _log_model(client, run.info.run_id, folder, figures=figures, params=plain, tags=tags)
     return str(run.info.run_id)
 

@@ -33,6 +33,7 @@ def test_from_contracts_to_the_list_by_commands_alone(shop: Path, capsys: pytest
     assert run(["train", "--as-of", "2025-01-01", "--json", "--quiet"]) == 0
     trained = json.loads(capsys.readouterr().out)
     assert trained["judged"]["cut_off"] == "2024-09-03"
+    assert (trained["promoted"], trained["verdict"]["zh"]) == (True, "没有可比较的现任模型")
     assert run(["score", "--as-of", "2025-01-01", "--out", "list.csv", "--json", "--quiet"]) == 0
     scored = json.loads(capsys.readouterr().out)
     rows = pd.read_csv(shop / "list.csv")

@@ -21,6 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     telecom(150).to_csv(place / "customers.csv", index=False, sep=";")
     telecom(40).to_excel(place / "customers.xlsx", index=False)
     telecom(40).to_parquet(place / "customers.parquet")
+    guessed = telecom(150).assign(left=telecom(150)["left"].sample(frac=1, random_state=1).to_numpy())
+    guessed.to_csv(place / "guessed.csv", index=False)
     telecom(60, seed=8).drop(columns="left").to_csv(place / "now.csv", index=False)
     return place
 
@@ -62,6 +64,11 @@ def test_from_a_table_to_a_list_by_commands_alone(
         < trained["judged"]["models"]["base_rate"]["log_loss"]
     )
     assert len(trained["mlflow_run"]) == 32
+    assert (trained["promoted"], trained["verdict"]["en"]) == (True, "no champion to compare with")
+    assert run(["train", "--snapshot", "guessed.csv", *words[2:]]) == 0
+    worse = json.loads(capsys.readouterr().out)
+    assert worse["promoted"] is False
+    assert "share of the base rate's log loss" in worse["verdict"]["en"]
     assert run(["score", "--snapshot", "now.csv", "--out", "list.csv", "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)
     rows = pd.read_csv(folder / "list.csv")

@@ -123,9 +123,9 @@ def test_a_hundred_draws_of_seven_days_of_five_thousand_customers_take_a_moment(
     days = [meeting(i, size=5000, day=START + timedelta(days=30 * i)) for i in range(7)]
     wanted = [Figure("log_loss"), Figure("calibration_error")]
     wanted += [Figure(name, "value", 90) for name in ("rmse", "mae", "normalised_gini", "level_error")]
-    begun = time.process_time()
+    begun = time.thread_time()
     found = draw(days, ["truth", "noisy"], wanted, draws=100)
-    assert time.process_time() - begun < 10
+    assert time.thread_time() - begun < 10
     assert all(found.difference("truth", "noisy", figure).difference != 0 for figure in wanted)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,37 +17,64 @@ from features.errors import NotEnoughData
 from features.tables import Tables
 from training.contracts.contract_panel import COLUMNS, GAP_DAYS, ContractPanel, contract_panel, relationships
 from training.contracts.snapshot_fit import fit_snapshot_model
+from training.gate import decide
 from training.leaks import check_leaks
 from training.meeting import OURS
-from training.metrics import churn_metrics
+from training.metrics import churn_metrics, row_log_loss
 from training.models.contract_bundle import LIFE_TABLE, ContractBundle
 from training.models.flat_column import FlatColumn
 from training.models.hazard import LifeTable
 from training.settings import TrainingSettings
 
-__all__ = ["ContractJudged", "ContractTrained", "fit_contracts", "life_table", "train_contracts"]
+__all__ = [
+    "BASE_RATE",
+    "ContractJudged",
+    "ContractTrained",
+    "contract_loss",
+    "fit_contracts",
+    "life_table",
+    "train_contracts",
+]
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
+BASE_RATE = "base_rate"
 _ROWS = 60_000
 _FOLDS = 4
-_BASE = "base_rate"
+_LEAST = 1e-6
 # Ours to make, from the contracts themselves: they may be as certain as a signature.
 _TRUSTED = ("tenure_days", "days_left", "term_days", "terms", LIFE_TABLE)
 
 
 @dataclass(frozen=True)
 class ContractJudged:
-    """Figures at one past day: ours, the life table, the base rate."""
+    """What was foretold on one past day, and what came.
+
+    Parameters
+    ----------
+    day : date
+    running : pandas.DataFrame
+        The relationships that ran on it.
+    left : array of 0 and 1
+        Whether each ended within the window.
+    forecasts : dict
+        P(ends) by model: ours, the life table, the base rate.
+    """
 
     day: date
-    customers: int
-    models: dict[str, dict[str, float]]
+    running: pd.DataFrame = field(repr=False)
+    left: Floats = field(repr=False)
+    forecasts: dict[str, Floats] = field(repr=False)
+
+    @cached_property
+    def models(self) -> dict[str, dict[str, float]]:
+        """Figures by model."""
+        return {name: churn_metrics(self.left, ends) for name, ends in self.forecasts.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; figures that cannot be computed are left out."""
         models = {m: {k: v for k, v in f.items() if np.isfinite(v)} for m, f in self.models.items()}
-        return {"cut_off": self.day.isoformat(), "customers": self.customers, "models": models}
+        return {"cut_off": self.day.isoformat(), "customers": len(self.running), "models": models}
 
 
 @dataclass(frozen=True)
@@ -105,6 +133,11 @@ def train_contracts(
     return ContractTrained(replace(bundle, grid=tuple(map(float, grid)), card=card), judged, tuple(notes))
 
 
+def contract_loss(left: Floats, probability: Floats) -> Floats:
+    """Log loss of each relationship, in nats; a life table's certainties are kept a millionth from both ends."""
+    return row_log_loss(left, probability, least=_LEAST)
+
+
 def life_table(panel: ContractPanel, day: date) -> LifeTable:
     """The life table of all relationships as they were known on `day`."""
     known = relationships(panel.rows, day)
@@ -136,8 +169,8 @@ def fit_contracts(panel: ContractPanel, day: date, settings: TrainingSettings) -
         return plain, f"life table alone: too few past days before {latest.isoformat()} to try covariates"
     running = panel.running(latest)
     left = panel.ended(latest, settings.churn.window_days, running, by=day)
-    gain = _losses(left, known.churn_probability(running)) - _losses(left, tried.churn_probability(running))
-    if len(gain) < 2 or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+    new, old = (contract_loss(left, bundle.churn_probability(running)) for bundle in (tried, known))
+    if not decide(new, old, running["customer_id"]).better:
         return plain, f"life table alone: covariates did not make it better on {latest.isoformat()}"
     return _with_model(panel, plain, days, settings), ""
 
@@ -166,7 +199,7 @@ def _with_model(
     # All days of one customer are in one fold: otherwise the trees would know him.
     fold = np.asarray(pd.util.hash_pandas_object(rows["customer_id"], index=False) % _FOLDS, dtype=np.int64)
     model = fit_snapshot_model(columns, typed, left, seed=settings.seed, fold=fold)
-    return bundle if model.evidence == _BASE else replace(bundle, model=model)
+    return bundle if model.evidence == BASE_RATE else replace(bundle, model=model)
 
 
 def _varies(values: pd.Series) -> bool:
@@ -183,10 +216,9 @@ def _judge(panel: ContractPanel, day: date, settings: TrainingSettings) -> Contr
     forecasts = {
         OURS: bundle.churn_probability(running),
         LIFE_TABLE: replace(bundle, model=None).churn_probability(running),
-        _BASE: np.full(len(running), _base_rate(panel, day, settings.churn.window_days)),
+        BASE_RATE: np.full(len(running), _base_rate(panel, day, settings.churn.window_days)),
     }
-    models = {name: churn_metrics(left, probability) for name, probability in forecasts.items()}
-    return ContractJudged(day, len(running), models)
+    return ContractJudged(day, running, left, forecasts)
 
 
 def _base_rate(panel: ContractPanel, day: date, window_days: int) -> float:
@@ -213,11 +245,6 @@ def _bundle(table: LifeTable, day: date, settings: TrainingSettings) -> Contract
         value.discount_rate,
         value.lifetime_days,
     )
-
-
-def _losses(left: Floats, probability: Floats) -> Floats:
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    return -(left * np.log(p) + (1 - left) * np.log1p(-p))
 
 
 def _of_panel(panel: ContractPanel) -> list[str]:

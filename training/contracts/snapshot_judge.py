@@ -17,11 +17,12 @@ from training.meeting import OURS
 from training.metrics import Interval, churn_metrics
 from training.models.snapshot_model import design, tree_matrix
 
-__all__ = ["LEARNERS", "Judged", "judge_learners", "repeats_for"]
+__all__ = ["BASE_RATE", "LEARNERS", "Judged", "judge_learners", "repeats_for"]
 
 Floats = npt.NDArray[np.float64]
 # Learns from typed rows and outcomes with a seed, and predicts for other rows.
 Learner = Callable[[SnapshotTable, npt.NDArray[np.bool_], int], Floats]
+BASE_RATE = "base_rate"
 _FOLDS = 5
 _COMPARED = ("log_loss", "roc_auc", "brier")
 
@@ -182,7 +183,7 @@ def _lightgbm(table: SnapshotTable, out: npt.NDArray[np.bool_], seed: int) -> Fl
 
 LEARNERS: dict[str, Learner] = {
     OURS: _ours,
-    "base_rate": _base_rate,
+    BASE_RATE: _base_rate,
     "logistic_default": _logistic,
     "lightgbm_default": _lightgbm,
 }

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.models.golden import check_golden, golden_of, made_up_rows
 from training.models.hazard import LifeTable
 from training.models.head import logit
 from training.models.snapshot_model import SnapshotModel
@@ -27,6 +28,8 @@ _DAYS_PER_MONTH = 30.4375
 _STEP = 30
 _TINY = 1e-9
 _LONGEST = 6900
+# Golden rows: no multiple of usual terms, so that tenures stand at many places of a term.
+_GOLDEN_STEP = 47
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ class ContractBundle:
         101 quantiles of P(ends within the window) over the running contracts of the training day.
     card : dict
         How it was trained and judged.
+    golden : dict
+        Made-up rows and what they must give, from `training.models.golden`.
+    version : str
+        Hash of its files.
     """
 
     table: LifeTable
@@ -96,6 +103,7 @@ class ContractBundle:
     lifetime_days: int
     grid: tuple[float, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
+    golden: dict[str, Any] = field(default_factory=dict)
     version: str = "unsaved"
 
     @property
@@ -175,17 +183,20 @@ class ContractBundle:
             "lifetime_days": self.lifetime_days,
             "grid": self.grid,
         }
-        files = {"model.json": json_text(values), "card.json": json_text(self.card), **texts}
-        return replace(self, version=write_texts(folder, files, {"kind": KIND}))
+        golden = golden_of(self._made_up(), self.predict)
+        plain = {"model.json": values, "card.json": self.card, "golden.json": golden}
+        files = {**{name: json_text(value) for name, value in plain.items()}, **texts}
+        return replace(self, golden=golden, version=write_texts(folder, files, {"kind": KIND}))
 
     @classmethod
     def load(cls, path: Path) -> ContractBundle:
-        """Reads a bundle after checking every hash.
+        """Reads a bundle after checking every hash, and what it predicts for the golden rows.
 
         Raises
         ------
         ModelError
-            Files are missing, changed, or not what this code writes.
+            Files are missing, changed, or not what this code writes, or this machine's libraries do not reproduce the
+            model.
         """
         files = read_kind(path, KIND)
         with parsing(path.name):
@@ -198,7 +209,22 @@ class ContractBundle:
                 "grid": tuple(values["grid"]),
                 "model": None if model is None else SnapshotModel.from_json(model, files),
             }
-            return cls(**values, card=dict(json.loads(files["card.json"])), version=path.name)
+            card, golden = (dict(json.loads(files[name])) for name in ("card.json", "golden.json"))
+            found = cls(**values, card=card, golden=golden, version=path.name)
+        check_golden(golden, found.predict, found.version)
+        return found
+
+    def _made_up(self) -> pd.DataFrame:
+        """Running relationships of every plan and age, beside what covariates look at."""
+        rows = made_up_rows(() if self.model is None else self.model.columns)
+        number = np.arange(len(rows), dtype=np.float64)
+        plans = [*self.table.plans, ""]
+        return rows.assign(
+            plan=[plans[row % len(plans)] for row in range(len(rows))],
+            tenure_days=number * _GOLDEN_STEP,
+            days_left=np.where(number % 4 == 3, np.nan, number * _STEP - 1),
+            monthly_charge=np.where(number % 5 == 4, np.nan, number + 1),
+        )
 
     def _log_odds(self, plan: Any, tenure: Any) -> Floats:
         ends = 1.0 - self.table.survival(plan, tenure, self.window_days)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import ModelError
+from training.models.golden import check_golden, golden_of, made_up_rows
 from training.models.snapshot_model import SnapshotModel
 from training.models.text_files import json_text, parsing, read_kind, write_texts
 
@@ -20,7 +20,6 @@ __all__ = ["KIND", "POINTER", "SnapshotBundle"]
 Floats = npt.NDArray[np.float64]
 KIND = "snapshot"
 POINTER = "champion-snapshot"
-_GOLDEN_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class SnapshotBundle:
         101 quantiles of P(leaves) over the rows it learned from.
     card : dict
         How it was trained and judged.
-    golden : tuple of float
-        P(leaves) of made-up rows, which loading must reproduce.
+    golden : dict
+        Made-up rows and what they must give, from `training.models.golden`.
     version : str
         Hash of its files.
     """
@@ -48,8 +47,13 @@ class SnapshotBundle:
     positive: str
     grid: tuple[float, ...]
     card: dict[str, Any] = field(default_factory=dict)
-    golden: tuple[float, ...] = ()
+    golden: dict[str, Any] = field(default_factory=dict)
     version: str = "unsaved"
+
+    @property
+    def evidence(self) -> str:
+        """What the predictions rest on: ``base_rate``, ``linear``, ``trees`` or ``average``."""
+        return self.model.evidence
 
     def percentile(self, probability: Floats) -> Floats:
         """Share of the learned rows with a lower probability, 0 to 100."""
@@ -58,7 +62,7 @@ class SnapshotBundle:
 
     def save(self, folder: Path) -> SnapshotBundle:
         """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""
-        golden = tuple(map(float, self.model.predict(_golden_rows(self.model))))
+        golden = golden_of(made_up_rows(self.model.columns), self._predict)
         values, texts = self.model.to_json()
         made = {
             "model": values,
@@ -66,9 +70,9 @@ class SnapshotBundle:
             "label": self.label,
             "positive": self.positive,
             "grid": self.grid,
-            "golden": golden,
         }
-        files = {"model.json": json_text(made), "card.json": json_text(self.card), **texts}
+        plain = {"model.json": made, "card.json": self.card, "golden.json": golden}
+        files = {**{name: json_text(value) for name, value in plain.items()}, **texts}
         return replace(self, golden=golden, version=write_texts(folder, files, {"kind": KIND}))
 
     @classmethod
@@ -91,32 +95,11 @@ class SnapshotBundle:
                 values["positive"],
                 tuple(values["grid"]),
                 dict(json.loads(files["card.json"])),
-                tuple(values["golden"]),
+                dict(json.loads(files["golden.json"])),
                 path.name,
             )
-        found._check_golden()
+        check_golden(found.golden, found._predict, found.version)
         return found
 
-    def _check_golden(self) -> None:
-        answer = self.model.predict(_golden_rows(self.model))
-        if len(self.golden) != len(answer) or not np.allclose(answer, self.golden, rtol=1e-9, atol=1e-12):
-            raise ModelError(
-                f"model {self.version}: golden predictions differ; the libraries of this machine do not reproduce "
-                "the model: train it here"
-            )
-
-
-def _golden_rows(model: SnapshotModel) -> pd.DataFrame:
-    """Made-up rows: levels and knots in turn, and what is missing or unknown."""
-    made: dict[str, pd.Series] = {}
-    for at, column in enumerate(model.columns):
-        if column.kind == "category":
-            choices: list[Any] = [*column.levels, None, "\u2205"]
-            values = pd.Series(
-                [choices[(row + at) % len(choices)] for row in range(_GOLDEN_ROWS)], dtype=object
-            )
-        else:
-            numbers = [*column.knots, column.centre, column.centre + column.scale, np.nan]
-            values = pd.Series([numbers[(row * 3 + at) % len(numbers)] for row in range(_GOLDEN_ROWS)])
-        made[column.name] = values
-    return pd.DataFrame(made, index=range(_GOLDEN_ROWS))
+    def _predict(self, typed: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"churn_probability": self.model.predict(typed)})

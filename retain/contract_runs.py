@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import ConfigError, NotEnoughData
 from retain.console import Screen
+from retain.reading import read_tables
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -33,14 +34,13 @@ def train_contract_tables(
     screen: Screen, project: Project, as_of: str | None
 ) -> tuple[dict[str, Any], list[Any]]:
     """Trains, saves, logs and promotes the model of the configured contracts; its document and its texts."""
-    from features.load import load
     from retain.promotion import keep
     from training.contracts.contract_challenge import challenge_contracts
     from training.contracts.contract_fit import train_contracts
     from training.models.contract_bundle import POINTER
 
     with screen.progress() as progress:
-        tables = load(project.config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         day = _day(tables, project, as_of)
         trained = train_contracts(tables, day, project.config.training, progress=progress)
     bundle, document, place = keep(
@@ -56,7 +56,6 @@ def score_contract_tables(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
     """Writes the list of the configured contracts; its document and its text."""
-    from features.load import load
     from serving.contract_list import score_contracts
     from serving.lists import check_list, write_list
     from training.contracts.contract_panel import contract_panel
@@ -67,7 +66,7 @@ def score_contract_tables(
         check_list(out)
     bundle = ContractBundle.load(pointed(project.models_dir, POINTER, train="retain train"))
     with screen.progress() as progress:
-        tables = load(project.config.data, base=project.base, progress=progress).tables
+        tables = read_tables(screen, project, progress)
         day = _day(tables, project, as_of)
         running = contract_panel(tables, day, past=False).running(day)
     if running.empty:

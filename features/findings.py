@@ -152,6 +152,16 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "and whether purchases are missing",
         "退货总额超过购买总额,预期价值将接近零;请检查正负号,以及是否缺少购买记录",
     ),
+    "off_scale": (
+        "Scores below 0 or above 10, though the scale is 0 to 10; rescale them, or the scores of different surveys "
+        "cannot be compared",
+        "评分低于 0 或高于 10,而量表为 0–10;请换算,否则不同调查的评分无法比较",
+    ),
+    "ends_first": (
+        "Contracts that end, or were cancelled, before they start; not used to learn from. Correct start and end, "
+        "or swap the two columns if they are mixed up",
+        "终止或取消早于起始的合同,不用于训练;请更正起止时间,若两列颠倒请对调",
+    ),
     "lost_customers": (
         "Customers all of whose rows were set aside: they will be in no list until the rows are corrected",
         "这些客户的所有行都被隔离:更正之前不会出现在任何名单中",

@@ -22,6 +22,7 @@ from features.frames import ALWAYS_KNOWN, connect, empty_table, holiday_calendar
 from features.parse_time import parse_time
 from features.quality import (
     check_amounts,
+    check_sense,
     note_duplicates,
     note_faults,
     note_lost_customers,
@@ -200,6 +201,7 @@ class _Job:
         note_lost_customers(self.stage, self.typed, self.ledger)
         refuse_too_many(self.ledger, self.stage.rows, self.settings.max_quarantined_share)
         note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
+        check_sense(self.stage.con, self.typed, self._names(), self.ledger)
         if "amount" in self._names():
             check_amounts(self.stage, self.typed, self._names(), self.ledger)
 

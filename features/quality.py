@@ -15,6 +15,7 @@ from features.unit_shift import unit_shift
 
 __all__ = [
     "check_amounts",
+    "check_sense",
     "note_duplicates",
     "note_faults",
     "note_lost_customers",
@@ -25,6 +26,14 @@ __all__ = [
 
 _EXAMPLE_LENGTH = 40
 _OUTLIER_RATIO = 1e6
+# Rule, column it is told of, the column read, and when a value makes no sense.
+_SENSELESS = (
+    ("off_scale", "score", "score", "NOT score BETWEEN 0 AND 10"),
+    ("off_scale", "expected", "expected", "NOT expected BETWEEN 0 AND 10"),
+    ("off_scale", "recommend", "recommend", "NOT recommend BETWEEN 0 AND 10"),
+    ("ends_first", "end", "start", '"end" < start'),
+    ("ends_first", "cancelled_at", "start", "cancelled_at < start"),
+)
 
 
 def settle_amounts(stage: Stage, typed: str, present: set[str], ledger: Ledger) -> None:
@@ -167,6 +176,19 @@ def check_amounts(stage: Stage, table: str, columns: list[str], ledger: Ledger) 
         ledger.note(
             "outlier_amount", "warning", giants, column="amount", lines=lines, example=f"{largest:,.6g}"
         )
+
+
+def check_sense(con: Any, table: str, columns: list[str], ledger: Ledger) -> None:
+    """Warns of survey scores off their scale and of contracts that end before they start."""
+    for rule, column, other, fault in _SENSELESS:
+        if not {column, other} <= set(columns):
+            continue
+        rows, lines, example = con.execute(
+            f'SELECT count(*), min(_line, {MAX_LINES}), min(CAST("{column}" AS VARCHAR)) FROM "{table}" '
+            f"WHERE _fault IS NULL AND {fault}"
+        ).fetchone()
+        if rows:
+            ledger.note(rule, "warning", rows, column=column, lines=lines, example=example)
 
 
 def _first_amount(con: Any, good: str) -> str:

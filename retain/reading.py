@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["read_tables", "weighty_findings"]
 
-_WEIGHTY = ("maybe_cents", "outlier_amount", "returns_exceed", "future_date", "lost_customers")
+_WEIGHTY = (
+    "maybe_cents",
+    "outlier_amount",
+    "returns_exceed",
+    "off_scale",
+    "ends_first",
+    "future_date",
+    "lost_customers",
+)
 
 
 def read_tables(screen: Screen, project: Project, progress: Progress | None) -> Tables:

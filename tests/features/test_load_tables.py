@@ -51,6 +51,21 @@ def test_progress_is_told_and_ends_at_one(tmp_path):
     assert told[-1] == ("orders", 1.0)
 
 
+def test_scores_off_their_scale_and_contracts_that_end_first_are_told(tmp_path):
+    (tmp_path / "contracts.csv").write_text(
+        "customer_id,start,end,cancelled_at\na,2025-01-01,2024-01-01,\nb,2025-01-01,2027-01-01,2024-05-01\n"
+    )
+    (tmp_path / "surveys.csv").write_text("customer_id,time,score\na,2025-01-05,7\nb,2025-01-05,88\n")
+    sources = {name: TableSource(path=(f"{name}.csv",)) for name in ("contracts", "surveys")}
+    found = load(DataSettings(**sources), base=tmp_path, today=TODAY).report.of("warning")
+    assert [(f.table, f.column, f.rule, f.rows, f.lines) for f in found] == [
+        ("contracts", "end", "ends_first", 1, (2,)),
+        ("contracts", "cancelled_at", "ends_first", 1, (3,)),
+        ("surveys", "score", "off_scale", 1, (3,)),
+    ]
+    assert found[2].example == "88.0"
+
+
 @pytest.mark.data
 def test_online_retail_is_read_whole(shared_data):
     source = TableSource(

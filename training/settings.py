@@ -27,8 +27,8 @@ class ChurnSettings(_Section):
     ``allow_columns`` are features that the leak guard lets pass: you know that they were known beforehand.
     """
 
-    kind: Literal["orders", "contract"] = "orders"
     window_days: int = Field(default=90, ge=1, le=3650)
+    kind: Literal["orders", "contract"] = "orders"
     allow_columns: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retain.commands import ConfigOption, JsonOption, LangOption
+from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def explain(
     path: ConfigOption = Path("retain.toml"),
     lang: LangOption = "en",
     json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Tell what one customer's score is made of, and why it moved."""
     from features.errors import InputError
@@ -71,7 +72,7 @@ def explain(
             "the list, or score again if the list was made by an earlier version"
         )
     document = _document(run, now, before, currency=project.config.data.currency, lang=lang)
-    Screen(json=json).result({"customer_id": customer_id, **document}, *_human(customer_id, document, lang))
+    Screen(json=json, quiet=quiet).result({"customer_id": customer_id, **document}, *_human(customer_id, document, lang))
 
 
 def _before(store: Store, run: RunInfo, customer_id: str) -> tuple[RunInfo, Explained] | None:

@@ -132,7 +132,14 @@ def test_by_id_the_whole_list_comes_back(client: httpx.Client, listed: dict[str,
 def test_by_order_lines_the_whole_list_comes_back(
     client: httpx.Client, listed: dict[str, Row], asked: list[Row]
 ) -> None:
-    assert found_rows(answered(client, customers=asked)) == listed
+    found = found_rows(answered(client, customers=asked))
+    # Order lines alone tell nothing of an earlier run.
+    assert {name: row.pop(name) for row in found.values() for name in ("moved", "moved_zh")} == {
+        "moved": None,
+        "moved_zh": None,
+    }
+    still = [name for name in next(iter(listed.values())) if not name.startswith("moved")]
+    assert found == {who: {name: row[name] for name in still} for who, row in listed.items()}
     assert set(listed) & set(ODD_IDS)
 
 

@@ -27,8 +27,8 @@ class Steady:
     def __init__(self, per_day: float) -> None:
         self.per_day = per_day
 
-    def expected_orders(self, rows: pd.DataFrame, horizon_days: int) -> np.ndarray:
-        return np.full(len(rows), self.per_day * horizon_days)
+    def expected_orders_by(self, rows: pd.DataFrame, days: tuple[int, ...]) -> dict[int, np.ndarray]:
+        return {h: np.full(len(rows), self.per_day * h) for h in days}
 
 
 def closed(**by_horizon: tuple[float, float]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from training.models.gamma_gamma import GammaGamma
 from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
 from training.models.regularity import regularity
+from training.models.rows import Rows, matrix_of
 
 __all__ = ["Anchor"]
 
@@ -29,6 +30,7 @@ _KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbd
 # Customers enough to tell a rhythm from none; looking at more would cost time at every snapshot.
 _TELLING = 1_000
 _LEAST_PHASES = 2.0
+_HISTORY, _SPEND = ("frequency", "recency", "T"), ("purchase_days", "value_mean")
 
 
 @dataclass(frozen=True)
@@ -97,29 +99,39 @@ class Anchor:
         """Expected orders within the horizon, ≥ 0."""
         return self._orders(self.buying.expected_orders(*_history(features), horizon_days))
 
-    def value_per_order(self, features: pd.DataFrame) -> Floats:
+    def expected_orders_by(
+        self, features: pd.DataFrame | Rows, horizons_days: tuple[int, ...]
+    ) -> dict[int, Floats]:
+        """Expected orders within each horizon, as `expected_orders` has them, in one call."""
+        orders = self._orders(self.buying.expected_orders(*_tiled(_history(features), horizons_days)))
+        return dict(zip(horizons_days, orders.reshape(len(horizons_days), -1), strict=True))
+
+    def value_per_order(self, features: pd.DataFrame | Rows) -> Floats:
         """Expected spend less returns per order, currency."""
         per_day = self.spending.conditional_value(*_spend(features))
         return np.maximum(per_day * self.kept_share / self.orders_per_day, 1e-9)
 
     def columns(self, features: pd.DataFrame, horizons_days: tuple[int, ...]) -> pd.DataFrame:
         """Expectations as columns ``btyd_*`` for each horizon."""
-        history, size = _history(features), len(features)
+        return self.rows(features, horizons_days).frame(features.index)
+
+    def rows(self, features: pd.DataFrame | Rows, horizons_days: tuple[int, ...]) -> Rows:
+        """The same as a matrix with names."""
+        history = _history(features)
+        size, horizons = history[0].size, len(horizons_days)
         # All horizons in one call: on the live path a call costs more than its arithmetic.
-        x, t_x, T = (np.tile(values, len(horizons_days)) for values in history)
-        until = np.repeat(np.asarray(horizons_days, dtype=np.float64), size)
-        no_order = self._no_order(self.buying.p_order_within(x, t_x, T, until)).reshape(
-            len(horizons_days), size
-        )
-        orders = self._orders(self.buying.expected_orders(x, t_x, T, until)).reshape(len(horizons_days), size)
+        alive, some, days = self.buying.ahead(*_tiled(history, horizons_days))
         value = self.value_per_order(features)
-        found = [self.buying.p_alive(*history), value]
-        for i in range(len(horizons_days)):
-            found += [no_order[i], orders[i], orders[i] * value]
-        return pd.DataFrame(np.stack(found, axis=1), index=features.index, columns=_names(horizons_days))
+        orders = self._orders(days).reshape(horizons, size)
+        found = np.empty((size, 2 + 3 * horizons))
+        found[:, 0], found[:, 1] = alive[:size], value
+        found[:, 2::3] = self._no_order(some).reshape(horizons, size).T
+        found[:, 3::3] = orders.T
+        found[:, 4::3] = (orders * value).T
+        return Rows(_names(horizons_days), found)
 
     def _no_order(self, some: Floats) -> Floats:
-        return np.clip(1.0 - some, 1e-9, 1 - 1e-9)
+        return np.minimum(np.maximum(1.0 - some, 1e-9), 1 - 1e-9)
 
     def _orders(self, days: Floats) -> Floats:
         return np.maximum(days, 1e-12) * self.orders_per_day
@@ -167,20 +179,29 @@ def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float, *, rhythm: float | 
 
 
 @lru_cache(maxsize=64)
-def _names(horizons_days: tuple[int, ...]) -> pd.Index:
+def _names(horizons_days: tuple[int, ...]) -> tuple[str, ...]:
     kinds = ("no_order", "orders", "value")
-    each = [f"btyd_{kind}_{h}" for h in horizons_days for kind in kinds]
-    return pd.Index(["btyd_alive", "btyd_order_value", *each])
+    return ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for h in horizons_days for k in kinds))
 
 
-def _history(features: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    return _column(features, "frequency"), _column(features, "recency"), _column(features, "T")
+def _tiled(
+    history: tuple[Floats, Floats, Floats], horizons_days: tuple[int, ...]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The customers once per horizon, and the horizon of each."""
+    x, t_x, T = (np.concatenate([values] * len(horizons_days)) for values in history)
+    return x, t_x, T, np.repeat(np.asarray(horizons_days, dtype=np.float64), history[0].size)
 
 
-def _spend(features: pd.DataFrame) -> tuple[Floats, Floats]:
+def _history(features: pd.DataFrame | Rows) -> tuple[Floats, Floats, Floats]:
+    x, t_x, T = np.ascontiguousarray(matrix_of(features, _HISTORY).T)
+    return x, t_x, T
+
+
+def _spend(features: pd.DataFrame | Rows) -> tuple[Floats, Floats]:
     """Purchase days and mean spend; the first one counts, so that one-time buyers tell too."""
-    mean = np.nan_to_num(_column(features, "value_mean"), nan=0.0)
-    return np.where(mean > 0, _column(features, "purchase_days"), 0.0), mean
+    days, mean = np.ascontiguousarray(matrix_of(features, _SPEND).T)
+    mean = np.where(np.isnan(mean), 0.0, mean)
+    return np.where(mean > 0, days, 0.0), mean
 
 
 def _column(features: pd.DataFrame, name: str) -> Floats:

@@ -211,10 +211,31 @@ class BetaGeometric(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         own = self._own(x.size, covariates)
         ratio = check_horizon(horizon_days, x.size) / (own[0] + T)
-        a, b = (np.broadcast_to(v, x.shape) for v in own[1:])
-        (count, distinct, a, b), inverse = unique_rows(x, ratio, a, b)
+        return expit(-self._log_odds_stopped(x, t_x, T, own)) * self._orders_while_alive(x, ratio, own)
+
+    def ahead(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike
+    ) -> tuple[Floats, Floats, Floats]:
+        """``p_alive``, ``p_order_within`` and ``expected_orders``, bit for bit, in half the time.
+
+        Of models without covariates only.
+        """
+        x, t_x, T = check_summary(x, t_x, T)
+        own = self._own(x.size, None)
+        alive = expit(-self._log_odds_stopped(x, t_x, T, own))
+        ratio = check_horizon(horizon_days, x.size) / (own[0] + T)
+        some = alive * -np.expm1(-(self.r + x) * np.log1p(ratio))
+        return alive, some, alive * self._orders_while_alive(x, ratio, own)
+
+    def _orders_while_alive(self, x: Floats, ratio: Floats, own: tuple[Any, Any, Any]) -> Floats:
+        if self.rate_effects:
+            a, b = (np.broadcast_to(v, x.shape) for v in own[1:])
+            (count, distinct, a, b), inverse = unique_rows(x, ratio, a, b)
+        else:
+            (count, distinct), inverse = unique_rows(x, ratio)
+            _, a, b = own
         orders = orders_while_alive(a, b + self.chances_at_first + count, self.r + count, distinct)
-        return expit(-self._log_odds_stopped(x, t_x, T, own)) * orders[inverse]
+        return orders[inverse]
 
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``; floats survive the round trip unchanged."""

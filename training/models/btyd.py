@@ -244,6 +244,8 @@ def unique_rows(*columns: Floats) -> tuple[tuple[Floats, ...], NDArray[np.intp]]
     (array([0., 1.]), array([8., 9.]), array([1, 0, 1]))
     """
     size = columns[0].size
+    if size <= 1:
+        return columns, np.zeros(size, dtype=np.intp)
     order = np.lexsort(columns[::-1])
     new = np.zeros(size, dtype=bool)
     new[:1] = True

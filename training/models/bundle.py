@@ -12,6 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from training.models.anchor import Anchor
 from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
 from training.models.head import Head, logit, sigmoid
+from training.models.rows import Rows, matrix_of
 from training.models.text_files import json_text, parsing, pointed, read_texts, write_texts
 
 __all__ = ["POINTER", "Bundle", "champion_path", "schema_hash"]
@@ -103,12 +105,7 @@ class Bundle:
         ModelError
             When a feature column is missing.
         """
-        rows = self._with_anchor(features)
-        probability = sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
-        grid = np.asarray(self.reference.get("churn_grid", np.linspace(0.0, 1.0, 101)), dtype=np.float64)
-        percentile = np.minimum(np.searchsorted(grid, probability, side="left"), 100).astype(np.float64)
-        found = {"churn_probability": probability, "churn_percentile": percentile}
-        found |= self.curve.predict(self.anchor, rows, as_of, probability, self.window_days)
+        found = self.answers(Rows(FEATURES, self._matrix(features)), as_of)
         # One block of memory: with forty columns a frame made column by column takes longer than predicting.
         answer = pd.DataFrame(
             np.column_stack(list(found.values())), columns=list(found), index=features.index
@@ -116,6 +113,18 @@ class Bundle:
         return answer.assign(
             evidence=self.rung("churn"), evidence_value=self.rung("value", self.curve.horizons_days[-1])
         )
+
+    def answers(self, features: Rows, as_of: date) -> dict[str, Floats]:
+        """The columns of `predict` that are numbers, by name; `features` has the columns of `FEATURES`, in order."""
+        rows = self._completed(features, self._horizons)
+        probability = self._churn(rows, as_of)
+        percentile = np.minimum(np.searchsorted(self._grid, probability, side="left"), 100)
+        found = {"churn_probability": probability, "churn_percentile": percentile.astype(np.float64)}
+        return found | self.curve.predict(self.anchor, rows, as_of, probability, self.window_days)
+
+    def churn_probability(self, features: Rows, as_of: date) -> Floats:
+        """P(no order within the window) alone, bit for bit that of `predict`: without the value it is soon told."""
+        return self._churn(self._completed(features, (self.window_days,)), as_of)
 
     def rung(self, kind: str, horizon_days: int | None = None) -> str:
         """What one quantity rests on: ``ml`` exactly where its own head has trees.
@@ -135,8 +144,9 @@ class Bundle:
 
     def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
-        rows = self._with_anchor(features)
-        parts = self.churn.contributions(self._churn_anchor(rows), rows, as_of)
+        known = self._completed(Rows(FEATURES, self._matrix(features)), self._horizons)
+        rows = known.frame(features.index)
+        parts = self.churn.contributions(self._churn_anchor(known), rows, as_of)
         usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
         window, weight = self.window_days, self.churn.anchor_weight
         return open_anchor(parts, rows, self.anchor, usual=usual, window_days=window, weight=weight)
@@ -215,21 +225,33 @@ class Bundle:
         }
         return replace(self, golden=golden)
 
-    def _with_anchor(self, features: pd.DataFrame) -> pd.DataFrame:
+    @cached_property
+    def _horizons(self) -> tuple[int, ...]:
+        return tuple(sorted({self.window_days, *self.curve.horizons_days}))
+
+    @cached_property
+    def _grid(self) -> Floats:
+        return np.asarray(self.reference.get("churn_grid", np.linspace(0.0, 1.0, 101)), dtype=np.float64)
+
+    def _matrix(self, features: pd.DataFrame) -> Floats:
         missing = [name for name in FEATURES if name not in features.columns]
         if missing:
             raise ModelError(
                 f"features: {len(missing)} of {len(FEATURES)} columns are missing, e.g. {missing[0]!r}; "
                 "compute them with features.pipeline.customer_features"
             )
-        horizons = tuple(sorted({self.window_days, *self.curve.horizons_days}))
-        closed = self.anchor.columns(features, horizons)
-        # One block of memory, not a hundred: a single customer is predicted in half the time.
-        matrix = np.hstack([features[list(FEATURES)].to_numpy(np.float64), closed.to_numpy(np.float64)])
-        return pd.DataFrame(matrix, columns=[*FEATURES, *closed.columns], index=features.index)
+        return matrix_of(features, FEATURES)
 
-    def _churn_anchor(self, rows: pd.DataFrame) -> Floats:
-        return logit(rows[f"btyd_no_order_{self.window_days}"].to_numpy(np.float64))
+    def _completed(self, features: Rows, horizons_days: tuple[int, ...]) -> Rows:
+        """The features and the closed form's columns."""
+        closed = self.anchor.rows(features, horizons_days)
+        return Rows((*FEATURES, *closed.names), np.concatenate([features.matrix, closed.matrix], axis=1))
+
+    def _churn(self, rows: Rows, as_of: date) -> Floats:
+        return sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
+
+    def _churn_anchor(self, rows: Rows) -> Floats:
+        return logit(rows[f"btyd_no_order_{self.window_days}"])
 
     def _files(self) -> dict[str, str]:
         churn, churn_files = self.churn.to_json("churn")

@@ -19,17 +19,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import ModelError
 from training.models.anchor import Anchor
 from training.models.head import Head
 from training.models.intervals import LEVELS, Intervals, Outlook, bound_names
 from training.models.margin import Margin
+from training.models.rows import Rows, matrix_of
 
 __all__ = ["ValueCurve", "no_order_curve"]
 
@@ -117,7 +118,7 @@ class ValueCurve:
         return self.margin.rate
 
     def predict(
-        self, anchor: Anchor, rows: pd.DataFrame, as_of: date, probability: Floats, window_days: int
+        self, anchor: Anchor, rows: pd.DataFrame | Rows, as_of: date, probability: Floats, window_days: int
     ) -> dict[str, Floats]:
         """Columns of the curve by name; see `Bundle.predict`.
 
@@ -125,7 +126,7 @@ class ValueCurve:
         ----------
         anchor : Anchor
             The closed form, for what lies beyond the horizons.
-        rows : pandas.DataFrame
+        rows : pandas.DataFrame or Rows
             Features and the closed form's columns.
         as_of : date
             The day the features describe.
@@ -144,8 +145,9 @@ class ValueCurve:
         found = {f"expected_orders_{h}d": orders[h] for h in self.horizons_days}
         found |= {f"expected_value_{h}d": value[h] for h in self.horizons_days}
         found |= {f"expected_margin_{h}d": value[h] * rate for h in self.horizons_days}
-        found["expected_margin_year"] = self._year(anchor, rows, known, value) * rate
-        lifetime = self._lifetime(anchor, rows, known, value)
+        further = self._further(anchor, rows)
+        found["expected_margin_year"] = self._year(further, known, value) * rate
+        lifetime = self._lifetime(further, known, value)
         found["clv"] = lifetime * rate
         purchases = {h: orders[h] / anchor.orders_per_day for h in self.horizons_days}
         outlooks = {h: Outlook(value[h], purchases[h], none[h]) for h in self.horizons_days}
@@ -157,22 +159,29 @@ class ValueCurve:
         found["expected_next_order_days"] = _median_wait(none)
         return found
 
-    def _known(self, rows: pd.DataFrame, window_days: int) -> dict[str, Floats]:
+    def _known(self, rows: pd.DataFrame | Rows, window_days: int) -> dict[str, Floats]:
         """The columns the curve reads, taken out at once: one by one takes longer than predicting a customer."""
-        names = [*_FEATURES, f"btyd_no_order_{window_days}"]
-        names += [f"btyd_{kind}_{h}" for kind in ("no_order", "orders", "value") for h in self.horizons_days]
-        places = rows.columns.get_indexer(pd.Index(names))
-        if (places < 0).any():
-            raise ModelError(f"value curve: column {names[int(np.argmax(places < 0))]!r} is missing")
-        matrix = np.ascontiguousarray(rows.to_numpy(np.float64)[:, places].T)
-        return dict(zip(names, matrix, strict=True))
+        names = _read(self.horizons_days, window_days)
+        return dict(zip(names, np.ascontiguousarray(matrix_of(rows, names).T), strict=True))
+
+    @cached_property
+    def _stops(self) -> tuple[int, ...]:
+        """Days beyond the horizons to which the closed form is asked: year by year, to the end of the lifetime."""
+        ends = range(self.horizons_days[-1] + _YEAR, self.lifetime_days + _YEAR, _YEAR)
+        return tuple(min(end, self.lifetime_days) for end in ends)
+
+    def _further(self, anchor: Anchor, rows: pd.DataFrame | Rows) -> dict[int, Floats]:
+        """The closed form's orders at the stops, and at a year where that is no horizon."""
+        year = () if _YEAR in self.horizons_days else (_YEAR,)
+        asked = tuple(sorted({*self._stops, *year}))
+        return anchor.expected_orders_by(rows, asked) if asked else {}
 
     def _quantity(
-        self, kind: str, known: Mapping[str, Floats], rows: pd.DataFrame, as_of: date
+        self, kind: str, known: Mapping[str, Floats], rows: pd.DataFrame | Rows, as_of: date
     ) -> dict[int, Floats]:
         heads = self.orders if kind == "orders" else self.value
         found: dict[int, Floats] = {}
-        floor = np.zeros(len(rows))
+        floor = np.zeros_like(known["value_mean"])
         taught: int | None = None
         for h in self.horizons_days:
             closed = known[f"btyd_{kind}_{h}"]
@@ -188,9 +197,10 @@ class ValueCurve:
         return found
 
     def _lifetime(
-        self, anchor: Anchor, rows: pd.DataFrame, known: Mapping[str, Floats], value: dict[int, Floats]
+        self, further: dict[int, Floats], known: Mapping[str, Floats], value: dict[int, Floats]
     ) -> Floats:
-        total, before, start = np.zeros(len(rows)), np.zeros(len(rows)), 0
+        nothing = np.zeros_like(known["value_mean"])
+        total, before, start = nothing, nothing, 0
         for h in self.horizons_days:
             stop = min(h, self.lifetime_days)
             if stop <= start:
@@ -200,13 +210,10 @@ class ValueCurve:
             before, start = value[h], h
         closed = known[f"btyd_orders_{start}"]
         scale = value[start] / closed
-        for end in range(start + _YEAR, self.lifetime_days + _YEAR, _YEAR):
-            stop = min(end, self.lifetime_days)
-            if stop <= start:
-                break
-            further = anchor.expected_orders(rows, stop)
-            total = total + np.maximum(further - closed, 0.0) * scale * self._discount(start, stop)
-            closed, start = further, stop
+        for stop in self._stops:
+            more = np.maximum(further[stop] - closed, 0.0)
+            total = total + more * scale * self._discount(start, stop)
+            closed, start = further[stop], stop
         return total
 
     def _lifetime_bounds(
@@ -220,7 +227,7 @@ class ValueCurve:
         return {"clv_p10": bounds[LEVELS.index(0.10)] * rate, "clv_p90": bounds[LEVELS.index(0.90)] * rate}
 
     def _year(
-        self, anchor: Anchor, rows: pd.DataFrame, known: Mapping[str, Floats], value: dict[int, Floats]
+        self, further: dict[int, Floats], known: Mapping[str, Floats], value: dict[int, Floats]
     ) -> Floats:
         """Value of the next 365 days: a horizon's own, else the nearest one's by the closed form's ratio."""
         if _YEAR in value:
@@ -228,7 +235,7 @@ class ValueCurve:
         shorter = [h for h in self.horizons_days if h < _YEAR]
         longer = [h for h in self.horizons_days if h > _YEAR]
         near = shorter[-1] if shorter else longer[0]
-        ratio = anchor.expected_orders(rows, _YEAR) / known[f"btyd_orders_{near}"]
+        ratio = further[_YEAR] / known[f"btyd_orders_{near}"]
         found = value[near] * (np.maximum(ratio, 1.0) if shorter else np.minimum(ratio, 1.0))
         return np.minimum(found, value[longer[0]]) if longer else found
 
@@ -268,6 +275,12 @@ class ValueCurve:
             **groups,
             intervals=Intervals.from_json(values["intervals"]),
         )
+
+
+@lru_cache(maxsize=64)
+def _read(horizons_days: tuple[int, ...], window_days: int) -> tuple[str, ...]:
+    closed = (f"btyd_{kind}_{h}" for kind in ("no_order", "orders", "value") for h in horizons_days)
+    return tuple(dict.fromkeys((*_FEATURES, f"btyd_no_order_{window_days}", *closed)))
 
 
 def _median_wait(none: dict[int, Floats]) -> Floats:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.models.level import LevelCurve
+from training.models.rows import Rows
 from training.models.trees import Trees
 
 __all__ = ["Head", "logit", "sigmoid"]
@@ -66,12 +68,22 @@ class Head:
         """Weight of the closed form in the answer."""
         return 1.0 if self.free is None else 0.5
 
-    def raw(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> Floats:
+    @cached_property
+    def _levels(self) -> dict[date, float]:
+        return {}
+
+    def _level(self, as_of: date) -> float:
+        """The level of a day, looked up once: with one customer that takes longer than the closed form."""
+        if as_of not in self._levels:
+            self._levels[as_of] = self.level.at(as_of)
+        return self._levels[as_of]
+
+    def raw(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
         score = anchor if self.trees is None else anchor + self.trees.raw(features)
         if self.free is not None:
             score = 0.5 * (score + (self.free_base + self.free.raw(features)))
-        return score + self.level.at(as_of)
+        return score + self._level(as_of)
 
     def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""

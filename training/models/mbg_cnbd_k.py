@@ -217,10 +217,7 @@ class MbgCnbdK(PurchaseModel):
         """
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
-        horizon = check_horizon(horizon_days, x.size)
-        share, shape = horizon / (self.alpha + T + horizon), self.r + self.k * x
-        tails = [phases[j] * betainc(self.k - j, shape + j, share) for j in range(self.k)]
-        return alive * np.minimum(np.sum(tails, axis=0), 1.0)
+        return alive * self._some(x, T, check_horizon(horizon_days, x.size), phases)
 
     def expected_orders(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """Expected number of purchases in (T, T + horizon_days].
@@ -237,10 +234,30 @@ class MbgCnbdK(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
         horizon = check_horizon(horizon_days, x.size)
+        expected = alive * self._many(x, T, horizon, phases)
+        return np.maximum(expected, alive * self._some(x, T, horizon, phases))
+
+    def ahead(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike
+    ) -> tuple[Floats, Floats, Floats]:
+        """``p_alive``, ``p_order_within`` and ``expected_orders``, bit for bit, in half the time."""
+        x, t_x, T = check_summary(x, t_x, T)
+        alive, phases = self._phases(x, t_x, T)
+        horizon = check_horizon(horizon_days, x.size)
+        some = alive * self._some(x, T, horizon, phases)
+        return alive, some, np.maximum(alive * self._many(x, T, horizon, phases), some)
+
+    def _some(self, x: Floats, T: Floats, horizon: Floats, phases: Floats) -> Floats:
+        """P(at least one purchase) of customers who are alive."""
+        share, shape = horizon / (self.alpha + T + horizon), self.r + self.k * x
+        tails = [phases[j] * betainc(self.k - j, shape + j, share) for j in range(self.k)]
+        return np.minimum(np.sum(tails, axis=0), 1.0)
+
+    def _many(self, x: Floats, T: Floats, horizon: Floats, phases: Floats) -> Floats:
+        """Expected purchases of customers who are alive."""
         (count, distinct), inverse = unique_rows(x, horizon / (self.alpha + T))
         orders = orders_by_phase(self.k, self.a, self.b + 1 + count, self.r + self.k * count, distinct)
-        expected = alive * np.sum(phases * orders.T[:, inverse], axis=0)
-        return np.maximum(expected, self.p_order_within(x, t_x, T, horizon))
+        return np.sum(phases * orders.T[:, inverse], axis=0)
 
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``; floats survive the round trip unchanged."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import ModelError
+from training.models.rows import Rows, matrix_of
 
 __all__ = ["Trees"]
 
@@ -40,7 +40,7 @@ class Trees:
         """Columns the trees were grown on, in their order."""
         return tuple(self.booster.feature_name())
 
-    def raw(self, features: pd.DataFrame) -> Floats:
+    def raw(self, features: pd.DataFrame | Rows) -> Floats:
         """Raw scores (log-odds or log), one per row."""
         return self._ask(features)
 
@@ -49,15 +49,8 @@ class Trees:
         values = self._ask(features, pred_contrib=True)
         return pd.DataFrame(values, columns=[*self.names, "base"], index=features.index)
 
-    def _ask(self, features: pd.DataFrame, **options: Any) -> Floats:
-        places = features.columns.get_indexer(pd.Index(self.names))
-        if (places < 0).any():
-            missing = self.names[int(np.argmax(places < 0))]
-            raise ModelError(
-                f"features: {int((places < 0).sum())} columns the model needs are missing, e.g. {missing!r}; "
-                "the model was trained by other feature code: run `retain train`"
-            )
-        matrix = np.ascontiguousarray(features.take(places, axis=1).to_numpy(np.float64))
+    def _ask(self, features: pd.DataFrame | Rows, **options: Any) -> Floats:
+        matrix = matrix_of(features, self.names)
         if len(matrix) == 0:
             return np.empty((0, len(self.names) + 1) if options else 0)
         return np.asarray(self.booster.predict(matrix, raw_score=not options, num_threads=1, **options))

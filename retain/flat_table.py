@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,5 +35,10 @@ def flat_table(judged: Judged) -> Table:
     for model, figures in judged.models.items():
         gain = judged.against.get(model, {}).get("log_loss")
         last = "" if gain is None else f"{gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-        table.add_row(model, *(f"{figures[name]:.4f}" for name in FIGURES), last)
+        table.add_row(model, *(_shown(figures[name]) for name in FIGURES), last)
     return table
+
+
+def _shown(figure: float) -> str:
+    """Four digits; a dash where the figure has no meaning, as an AUC of one outcome."""
+    return f"{figure:.4f}" if math.isfinite(figure) else "–"

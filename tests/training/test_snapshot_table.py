@@ -126,3 +126,14 @@ def test_an_infinite_number_is_refused_by_column() -> None:
     table = labelled(["Yes", "No"]).assign(x=[1.0, np.inf])
     with pytest.raises(InputError, match="'x': 1 of 2 cells are infinite"):
         snapshot_table(table, "left")
+
+
+def test_a_column_of_numbers_with_some_words_is_told():
+    cells = [*map(str, range(10, 28)), "inf", "unknown?"]
+    table = pd.DataFrame({"months": cells, "plan": ["a", "b"] * 10, "left": ["yes", "no"] * 10})
+    found = snapshot_table(table, "left")
+    (note,) = (note for note in found.notes if "months" in note)
+    assert "2 of 20 cells are no finite numbers, e.g. 'inf'" in note
+    assert {c.name: c.kind for c in found.columns}["months"] == "category"
+    codes = table.assign(months=[f"0{cell}" for cell in cells])
+    assert not any("read as text" in note for note in snapshot_table(codes, "left").notes)

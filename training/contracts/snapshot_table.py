@@ -113,6 +113,7 @@ def snapshot_table(
         elif column is not None:
             kept.append(column)
             typed[name] = values
+            notes += _mixed(table[name], column)
     if not kept:
         raise InputError(f"no column is left to learn {label!r} from: {'; '.join(notes) or 'there is none'}")
     ids, told = _ids(table, id_column)
@@ -211,6 +212,23 @@ def _kind(cells: pd.Series) -> tuple[Literal["number", "category", "date"], bool
         if all(parse_time(text, "UTC", order).value is not None for text in sample):
             return "date", False
     return "category", False
+
+
+def _mixed(cells: pd.Series, column: FlatColumn) -> list[str]:
+    """A note on a column read as text, most of whose cells are numbers."""
+    if column.kind != "category" or pd.api.types.is_bool_dtype(cells):
+        return []
+    numbers, wrong = numbers_of(cells, comma=column.comma)
+    if (
+        numbers.notna().sum() <= wrong.sum()
+        or texts_of(cells).dropna().map(lambda t: bool(_LEADING_ZERO.match(t))).any()
+    ):
+        return []
+    example = str(cells[wrong].iloc[0])[:40]
+    return [
+        f"column {column.name!r} is read as text: {int(wrong.sum())} of {len(cells)} cells are no finite numbers, "
+        f"e.g. {example!r}; empty them to have it read as a number"
+    ]
 
 
 def _useless(values: pd.Series, name: str, kind: str) -> str:

@@ -27,7 +27,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["EXIT_CODES", "Progress", "Screen", "error_document"]
+    from features.progress import Progress
 
-Progress = Callable[[str, float], None]
+__all__ = ["EXIT_CODES", "Screen", "error_document"]
 
 EXIT_CODES: dict[int, str] = {
     0: "done; warnings may have been printed",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from features.contract import TABLES
 from features.errors import ConfigError, InputError
 from features.files import explained, new_file, rename, settle
+from features.progress import Progress
 from retain.as_of import parse_day
 from retain.config import Project, parse_config
-from retain.console import Progress
 from retain.country import country_of
 from retain.guess import Guess
 from retain.heads import Head

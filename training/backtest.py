@@ -7,7 +7,6 @@ and the rung below the trees.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.errors import NotEnoughData
+from features.progress import Progress
 from training.build import build_bundle, evidence_for
 from training.meet import figures, meet
 from training.meeting import OURS, Meeting
@@ -26,7 +26,6 @@ from training.settings import TrainingSettings
 __all__ = ["BackTest", "CutOff", "back_test", "judge", "judged_days", "latest_cut_off", "plain"]
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[str, float], None]
 _APART_DAYS = 30
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.pipeline import FEATURES
+from features.progress import Progress
 from strategies.rfm_scores import RfmEdges
 from strategies.settings import StrategySettings
 from strategies.value_class import ValueCuts, value_axes
@@ -29,7 +29,6 @@ from training.settings import TrainingSettings
 __all__ = ["Evidence", "build_bundle", "evidence_for"]
 
 Evidence = Literal["rule", "btyd", "ml"]
-Progress = Callable[[str, float], None]
 MIN_CUSTOMERS = 30
 MIN_REPEATERS = 10
 _GOLDEN_ROWS = 16

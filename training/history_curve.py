@@ -6,7 +6,6 @@ that the shortest one knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ import pandas as pd
 
 from features.errors import NotEnoughData
 from features.pipeline import FEATURES
+from features.progress import Progress
 from features.tables import Tables
 from training.backtest import judged_days, plain
 from training.bootstrap import draw, headline
@@ -28,7 +28,6 @@ from training.settings import TrainingSettings
 
 __all__ = ["HistoryCurve", "Length", "history_curve", "lengths", "since"]
 
-Progress = Callable[[str, float], None]
 _STEP_MONTHS = 6
 _MONTH_DAYS = 365.25 / 12
 

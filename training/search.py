@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from features.progress import Progress
+from training.data_hash import data_hash
 from training.gate import Decision, decide
 from training.panel import Panel
 from training.search_cases import Case, SearchDays, search_days
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Plan", "Tried", "search"]
 
-Progress = Callable[[str, float], None]
 OnTrial = Callable[["Tried"], None]
 
 
@@ -251,7 +251,7 @@ class _Run:
 
 def _study_name(panel: Panel, settings: TrainingSettings, days: SearchDays) -> str:
     """Hash of everything a trial's loss depends on."""
-    found = hashlib.sha256(pd.util.hash_pandas_object(panel.frame, index=False).to_numpy(np.uint64).tobytes())
+    found = hashlib.sha256(data_hash(panel.frame).encode())
     found.update(settings.model_dump_json(include={"churn", "trees", "seed"}).encode())
     found.update(repr((sorted(SPACE.items()), panel.as_of, days)).encode())
     return f"trees-{found.hexdigest()[:16]}"

@@ -8,13 +8,14 @@ the season does not pass for age.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 from features.errors import NotEnoughData
 from features.pipeline import FEATURES
+from features.progress import Progress
 from training.backtest import judged_days, plain
 from training.bootstrap import Drawn, Figure, draw, headline
 from training.build import build_bundle, evidence_for
@@ -26,7 +27,6 @@ from training.settings import TrainingSettings
 
 __all__ = ["AGES", "Aged", "StayingPower", "staying_power"]
 
-Progress = Callable[[str, float], None]
 AGES = (1, 2, 3, 4)
 
 

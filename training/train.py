@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from features.progress import Progress, part_of, silent
 from features.tables import Tables
 from strategies.settings import StrategySettings
 from training.backtest import CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
 from training.card import quality_card
+from training.data_hash import data_hash
 from training.fit import anchored, shortfall
 from training.gate import Decision
 from training.head_kind import HeadKind
@@ -29,8 +26,6 @@ from training.rungs import lost_rungs
 from training.settings import TrainingSettings
 
 __all__ = ["Trained", "train"]
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -83,21 +78,21 @@ def train(
     NotEnoughData
         When no order lies before `as_of`, or none with a positive amount.
     """
-    tell = progress or _silent
+    tell = progress or silent
     window = settings.churn.window_days
     tell("building the panel", 0.0)
     panel = anchored(build_panel(tables, as_of, sorted({window, *settings.value.horizons_days})))
     check_panel(panel, window, allow=settings.churn.allow_columns)
     evidence, why = evidence_for(panel, window)
     notes = [*_of_panel(panel, window), *([f"evidence {evidence}: {why}"] if why else [])]
-    judged = _judged(panel, settings, evidence, _part(tell, 0.1, 0.6))
+    judged = _judged(panel, settings, evidence, part_of(tell, 0.1, 0.6))
     bundle = build_bundle(
         panel,
         settings,
         evidence=evidence,
         strategies=strategies,
         without_trees=frozenset(judged.lost),
-        progress=_part(tell, 0.6, 0.95),
+        progress=part_of(tell, 0.6, 0.95),
     )
     card = _card(panel, settings, judged)
     tell("done", 1.0)
@@ -155,7 +150,7 @@ def _judged(panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: 
         )
     known = panel.before(day)
     rung: Evidence = evidence_for(known, window)[0] if evidence == "ml" else evidence
-    bundle = build_bundle(known, settings, evidence=rung, progress=_part(tell, 0.0, 0.6))
+    bundle = build_bundle(known, settings, evidence=rung, progress=part_of(tell, 0.0, 0.6))
     latest = judge(panel, bundle, day, settings, known=known)
     notes = []
     if evidence == "ml" and rung != "ml":
@@ -166,7 +161,7 @@ def _judged(panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: 
             f"closed form for {kind.name} {kind.horizon_days} d: trees lost to it at {day.isoformat()} "
             f"(loss {found.difference:+.4f} ± {found.se:.4f} per customer)"
         )
-    meetings = [*_earlier(panel, settings, latest.meeting, _part(tell, 0.6, 0.95)), latest.meeting]
+    meetings = [*_earlier(panel, settings, latest.meeting, part_of(tell, 0.6, 0.95)), latest.meeting]
     card = quality_card(meetings, settings=settings, seed=settings.seed)
     return _Judged(latest, card.to_json(), lost, notes)
 
@@ -201,22 +196,8 @@ def _card(panel: Panel, settings: TrainingSettings, judged: _Judged) -> dict[str
         "snapshots": len(panel.days),
         "rows": len(panel.frame),
         "sampled": panel.sampled,
-        "data_hash": _data_hash(panel.frame),
+        "data_hash": data_hash(panel.frame),
         "settings": settings.model_dump(mode="json", exclude={"num_threads"}),
         "judged": None if judged.cut_off is None else judged.cut_off.to_json(),
         "quality": judged.quality,
     }
-
-
-def _data_hash(frame: pd.DataFrame) -> str:
-    """Hash of the whole panel: same rows, same hash; it tells nothing about any customer."""
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
-    return hashlib.sha256(rows.tobytes()).hexdigest()
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress that nobody watches."""
-
-
-def _part(tell: Progress, low: float, high: float) -> Progress:
-    return lambda stage, share: tell(stage, low + (high - low) * share)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from features.progress import Progress
 from retain.commands import ConfigOption, JsonOption, QuietOption
-from retain.console import Progress, Screen
+from retain.console import Screen
 from retain.reading import read_tables
 
 if TYPE_CHECKING:

@@ -69,6 +69,7 @@ def score(
 def _run(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
+    from features.progress import silent
     from retain.as_of import as_of_day
     from retain.list_summary import list_summary, total_bounds, total_told
     from serving.lists import write_list
@@ -80,7 +81,7 @@ def _run(
             held.enter_context(_hold(out, screen))
         bundle = _champion(project)
         scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
-        progress = held.enter_context(screen.progress()) or _silent
+        progress = held.enter_context(screen.progress()) or silent
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
         if out is None:
@@ -123,10 +124,6 @@ def _hold(out: Path, screen: Screen) -> Iterator[None]:
         screen.note(done)
     with output_lock(out):
         yield
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress that nobody watches."""
 
 
 def _champion(project: Project) -> Bundle:

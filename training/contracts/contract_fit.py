@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -14,9 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import NotEnoughData
+from features.progress import Progress, silent
 from features.tables import Tables
 from training.contracts.contract_panel import COLUMNS, GAP_DAYS, ContractPanel, contract_panel, relationships
 from training.contracts.snapshot_fit import fit_snapshot_model
+from training.data_hash import data_hash
 from training.gate import decide
 from training.leaks import check_leaks
 from training.meeting import OURS
@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[str, float], None]
 BASE_RATE = "base_rate"
 _ROWS = 60_000
 _FOLDS = 4
@@ -108,7 +107,7 @@ def train_contracts(
     InputError
         A column alone tells who left too well to have been known beforehand.
     """
-    tell = progress or _silent
+    tell = progress or silent
     tell("contracts of past days", 0.0)
     panel = contract_panel(tables, as_of)
     running = panel.running(as_of)
@@ -260,7 +259,6 @@ def _card(
     evidence: str,
     running: int,
 ) -> dict[str, Any]:
-    hashed = pd.util.hash_pandas_object(panel.rows.astype(str), index=False).to_numpy(np.uint64)
     return {
         "as_of": panel.as_of.isoformat(),
         "contracts": len(panel.rows),
@@ -268,11 +266,7 @@ def _card(
         "snapshots": len(panel.days),
         "window_days": settings.churn.window_days,
         "seed": settings.seed,
-        "data_hash": hashlib.sha256(hashed.tobytes()).hexdigest(),
+        "data_hash": data_hash(panel.rows.astype(str)),
         "evidence": evidence,
         "judged": None if judged is None else judged.to_json(),
     }
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress that nobody watches."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
+from features.progress import Progress
 from training.contracts.snapshot_fit import fit_snapshot_model, folds_of, learn_columns
 from training.contracts.snapshot_table import SnapshotTable
 from training.meeting import OURS
@@ -75,7 +76,7 @@ def judge_learners(
     repeats: int = 5,
     seed: int = 20260101,
     num_threads: int = 1,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Judged | None:
     """Repeated stratified 5-fold cross-validation; None with fewer than two rows of an outcome per fold.
 

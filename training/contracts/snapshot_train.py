@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from features.progress import Progress, part_of, silent
 from training.contracts.snapshot_fit import MIN_RARE, fit_snapshot_model
 from training.contracts.snapshot_judge import Judged, judge_learners, repeats_for
 from training.contracts.snapshot_table import SnapshotTable
+from training.data_hash import data_hash
 from training.leaks import check_leaks
 from training.models.snapshot_bundle import SnapshotBundle
 
 __all__ = ["SnapshotTrained", "train_snapshot"]
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,14 @@ def train_snapshot(
     InputError
         A column alone tells who left too well to have been known beforehand.
     """
-    tell = progress or _silent
+    tell = progress or silent
     check_leaks(table.features, table.left, allow=allow)
     judged = judge_learners(
         table,
         repeats=repeats or repeats_for(len(table.left)),
         seed=seed,
         num_threads=num_threads,
-        progress=lambda stage, share: tell(stage, 0.9 * share),
+        progress=part_of(tell, 0.0, 0.9),
     )
     tell("fitting all rows", 0.9)
     model = fit_snapshot_model(table.columns, table.features, table.left, seed=seed)
@@ -78,7 +76,7 @@ def train_snapshot(
         "columns": [column.name for column in table.columns],
         "allowed": sorted(allow),
         "seed": seed,
-        "data_hash": _data_hash(table),
+        "data_hash": data_hash(table.features.assign(**{"\0left": table.left})),
         "evidence": model.evidence,
         "notes": notes,
         "judged": None if judged is None else judged.to_json(),
@@ -103,13 +101,3 @@ def _told(table: SnapshotTable, judged: Judged | None, evidence: str) -> list[st
     if judged is None:
         notes.append(f"not judged: {rare} rows of the rarer outcome are too few for cross-validation")
     return notes
-
-
-def _data_hash(table: SnapshotTable) -> str:
-    """Hash of the typed table and its label; it tells nothing about any customer."""
-    rows = pd.util.hash_pandas_object(table.features.assign(**{"\0left": table.left}), index=False)
-    return hashlib.sha256(rows.to_numpy(np.uint64).tobytes()).hexdigest()
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress that nobody watches."""

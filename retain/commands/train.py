@@ -121,6 +121,7 @@ def _document(
         "mlflow_run": run_id,
         "notes": list(trained.notes),
         "judged": bundle.card["judged"],
+        "grade": (bundle.card["quality"] or {}).get("grade"),
     }
 
 
@@ -131,5 +132,7 @@ def _tell(trained: Trained, bundle: Bundle, verdict: Verdict) -> list[Any]:
     told += [f"Note: {note}" for note in trained.notes]
     if trained.judged is not None:
         told.append(metric_table(trained.judged))
+    if quality := bundle.card["quality"]:
+        told.append(f"Quality {quality['grade']}: {quality['headline']['en']} `retain card` tells why.")
     told.append(f"{'Champion now' if verdict.promote else 'Not promoted'}: {verdict.en}")
     return told

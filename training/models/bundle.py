@@ -25,6 +25,7 @@ from features.pipeline import FEATURES
 from training.models.anchor import Anchor
 from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
+from training.models.golden import check_golden, golden_of
 from training.models.head import Head, logit, sigmoid
 from training.models.rows import Rows, matrix_of
 from training.models.text_files import json_text, parsing, pointed, read_texts, write_texts
@@ -199,31 +200,14 @@ class Bundle:
         ModelError
             When there are none, or a prediction differs by more than 1e-9 relative.
         """
-        expected = self.golden.get("expected", {})
-        if not expected or not self.golden.get("rows"):
-            raise ModelError(f"bundle {self.version}: has no golden rows to check; run `retain train`")
-        rows = pd.DataFrame(self.golden["rows"], columns=self.golden["columns"], dtype=np.float64)
-        found = self.predict(rows, self.trained_as_of).drop(columns=["evidence", "evidence_value"])
-        for name in found.columns:
-            wanted = np.array(expected.get(name, []), dtype=np.float64)
-            answer = found[name].to_numpy(np.float64)
-            if wanted.shape != answer.shape or not np.allclose(
-                answer, wanted, rtol=1e-9, atol=1e-12, equal_nan=True
-            ):
-                raise ModelError(
-                    f"bundle {self.version}: golden predictions of {name} differ; the libraries of this "
-                    "machine do not reproduce the model: retrain it here"
-                )
+        check_golden(self.golden, self._at_training, self.version)
 
     def with_golden(self, rows: pd.DataFrame) -> Bundle:
         """The bundle with golden rows (made up, never customers) and the predictions they give now."""
-        found = self.predict(rows, self.trained_as_of).drop(columns=["evidence", "evidence_value"])
-        golden = {
-            "columns": list(rows.columns),
-            "rows": _plain(rows),
-            "expected": {name: _plain(found[[name]], flat=True) for name in found.columns},
-        }
-        return replace(self, golden=golden)
+        return replace(self, golden=golden_of(rows, self._at_training))
+
+    def _at_training(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return self.predict(rows, self.trained_as_of)
 
     @cached_property
     def _horizons(self) -> tuple[int, ...]:
@@ -282,8 +266,3 @@ def champion_path(models_dir: Path) -> Path:
         When no model has been trained yet.
     """
     return pointed(models_dir, POINTER, train="retain train")
-
-
-def _plain(frame: pd.DataFrame, *, flat: bool = False) -> list[Any]:
-    rows = [[None if np.isnan(v) else float(v) for v in row] for row in frame.to_numpy(np.float64)]
-    return [row[0] for row in rows] if flat else rows

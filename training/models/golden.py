@@ -49,7 +49,7 @@ def check_golden(golden: dict[str, Any], predict: Predict, version: str) -> None
     if not golden.get("expected") or not golden.get("rows"):
         raise ModelError(f"bundle {version}: has no golden rows to check; run `retain train`")
     found = predict(_frame(golden)).select_dtypes("number")
-    for name in {*golden["expected"], *found.columns}:
+    for name in dict.fromkeys([*found.columns, *golden["expected"]]):
         wanted = np.array(golden["expected"].get(name, []), dtype=np.float64)
         answer = found.get(name, pd.Series(dtype=np.float64)).to_numpy(np.float64)
         if wanted.shape != answer.shape or not np.allclose(

@@ -48,7 +48,7 @@ class Panel:
         Share of customers in the panel, in (0, 1].
     tables : Tables or None
         Where it comes from, so that `before` can take back what arrived late.
-    note_en, note_zh : str
+    note : str
         What contacts changed, see `training.treated`; empty where they changed nothing.
     """
 
@@ -57,8 +57,7 @@ class Panel:
     horizons_days: tuple[int, ...]
     sampled: float = 1.0
     tables: Tables | None = field(default=None, repr=False, compare=False)
-    note_en: str = ""
-    note_zh: str = ""
+    note: str = ""
 
     def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
         """Rows whose horizon had passed by the day `by` and by ``as_of``: row's day + horizon_days ≤ both."""
@@ -103,7 +102,7 @@ class Panel:
     def _weighted(self, tables: Tables) -> Panel:
         found = treatment_weights(self.frame, tables, self.horizons_days, self.as_of)
         frame = self.frame.drop(columns=[f"weight_{h}" for h in self.horizons_days], errors="ignore")
-        return replace(self, frame=frame.join(found.weights), note_en=found.en, note_zh=found.zh)
+        return replace(self, frame=frame.join(found.weights), note=found.note)
 
 
 def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[date]:

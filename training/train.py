@@ -104,7 +104,7 @@ def train(
 
 def _of_panel(panel: Panel, window: int) -> list[str]:
     """What the user should know about the data themselves."""
-    notes = [panel.note_en] if panel.note_en else []
+    notes = [panel.note] if panel.note else []
     if panel.sampled < 1.0:
         notes.append(f"the model learns from {panel.sampled:.0%} of the customers; all of them are scored")
     quiet = int(panel.at(panel.as_of)["days_since_last"].min())

@@ -84,13 +84,12 @@ class Treatment:
     ----------
     weights : pandas.DataFrame
         ``weight_{h}`` for each horizon, ≥ 0, 0 = leave out; no columns where every row counts 1.
-    en, zh : str
+    note : str
         What was found; empty where there is nothing to tell.
     """
 
     weights: pd.DataFrame
-    en: str = ""
-    zh: str = ""
+    note: str = ""
 
 
 def treatment_weights(
@@ -117,7 +116,7 @@ def treatment_weights(
         return nothing
     rows = _Rows(frame, contacts)
     weights = pd.DataFrame({f"weight_{h}": rows.weights(h) for h in sorted(set(horizons_days))}, frame.index)
-    return Treatment(weights, *rows.note(weights))
+    return Treatment(weights, rows.note(weights))
 
 
 def _contacts(tables: Tables, by: date) -> pd.DataFrame:
@@ -261,24 +260,19 @@ class _Rows:
             chance[own] = lgb.train(_PARAMS, data, 40).predict(self.choice[here[own]], num_threads=1)
         return chance
 
-    def note(self, weights: pd.DataFrame) -> tuple[str, str]:
-        """What was done, in English and Chinese."""
+    def note(self, weights: pd.DataFrame) -> str:
+        """What was done."""
         out, rows = int((weights == 0).any(axis=1).sum()), len(weights)
-        en = (
+        told = (
             f"contacts: {self.campaigns} campaign(s) chose whom to contact by behaviour; {out:,} of {rows:,} rows are "
             "left out, as they do not show what happens without a contact"
         )
-        zh = f"营销触达:{self.campaigns} 个活动按客户行为挑选对象;{rows:,} 行中有 {out:,} 行不反映无触达时的情况,未用于训练"
-        if self.unheld:
-            en += (
-                f". {self.unheld} of them left nobody alone by chance, so that their customers, and all alike, cannot "
-                "teach: leave a random tenth of each campaign alone and record it (arm hold-out)"
-            )
-            zh += (
-                f"。其中 {self.unheld} 个活动没有随机留出对照组,被触达客户及相似客户均无法用于学习;"
-                "请每次活动随机保留一成客户不触达并记录(arm 填 hold-out)"
-            )
-        return en, zh
+        if not self.unheld:
+            return told
+        return told + (
+            f". {self.unheld} of them left nobody alone by chance, so that their customers, and all alike, cannot "
+            "teach: leave a random tenth of each campaign alone and record it (arm hold-out)"
+        )
 
 
 _PARAMS = {

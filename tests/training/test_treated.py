@@ -142,11 +142,10 @@ def test_campaigns_without_names_and_arms_are_read_too() -> None:
     assert (found[210][310:] == 0).all()
 
 
-def test_the_note_counts_and_advises_in_both_languages() -> None:
+def test_the_note_counts_and_advises() -> None:
     found = treatment_weights(frame(), tables(contacts(215, list(range(300, 400)))), [60], day(500))
-    assert found.en.startswith("contacts: 1 campaign(s) chose")
-    assert "leave a random tenth" in found.en
-    assert "hold-out" in found.zh
+    assert found.note.startswith("contacts: 1 campaign(s) chose")
+    assert "leave a random tenth" in found.note
     assert found.weights["weight_60"].index.equals(frame().index)
 
 

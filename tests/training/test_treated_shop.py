@@ -51,7 +51,7 @@ def test_a_past_panel_knows_only_the_contacts_of_its_past() -> None:
     tables = tables_from_frames({name: held.tables[name] for name in ("orders", "campaigns")})
     panel, past = build_panel(tables, settings.end, [60]), settings.end - timedelta(days=90)
     cut, built = panel.before(past), build_panel(tables, past, [60])
-    assert cut.note_en == built.note_en != panel.note_en
+    assert cut.note == built.note != panel.note
     columns = ["as_of", "customer_id", "weight_60"]
     pd.testing.assert_frame_equal(cut.frame[columns].reset_index(drop=True), built.frame[columns])
     later = panel.frame["as_of"] >= pd.Timestamp(past)

@@ -38,7 +38,7 @@ def closed(**by_horizon: tuple[float, float]) -> pd.DataFrame:
         h = name[1:]
         found |= {f"btyd_orders_{h}": [orders], f"btyd_value_{h}": [value]}
         found[f"btyd_no_order_{h}"] = [float(np.clip(np.exp(-orders), 1e-9, 1 - 1e-9))]
-    return pd.DataFrame(found)
+    return pd.DataFrame({"btyd_alive": [0.9], **found})
 
 
 def answer(curve: ValueCurve, per_day: float, rows: pd.DataFrame) -> dict[str, float]:
@@ -69,6 +69,18 @@ def test_clv_ends_with_the_lifetime(lifetime, expected):
     found = answer(curve, 5 / 365, closed(h73=(1.0, 20.0), h365=(5.0, 80.0)))
     assert found["clv"] == pytest.approx(expected)
     assert found["clv_p10"] <= found["clv_p90"]
+
+
+@pytest.mark.parametrize(("alive", "orders_again"), [(0.95, True), (0.05, False)])
+def test_a_life_is_longer_than_the_longest_horizon(alive, orders_again):
+    curve = ValueCurve((1,), Margin(1.0), discount_rate=0.0, lifetime_days=730)
+    rows = closed(h1=(0.03, 0.6)).assign(btyd_alive=alive)
+    found = answer(curve, 0.03, rows)
+    assert found["expected_value_1d_p90"] == 0.0
+    # 0.6 a day for two years, unless the customer has left.
+    assert found["clv"] == pytest.approx(0.6 * 730)
+    assert (found["clv_p90"] > found["clv"]) is orders_again
+    assert found["clv_p10"] == 0.0 or found["clv_p10"] < found["clv"]
 
 
 @pytest.mark.parametrize(

@@ -219,10 +219,16 @@ class ValueCurve:
     def _lifetime_bounds(
         self, known: Mapping[str, Floats], outlooks: dict[int, Outlook], lifetime: Floats, rate: Floats
     ) -> dict[str, Floats]:
-        """``clv_p10`` and ``clv_p90``: the lifetime taken as one more horizon, as sure as the longest is."""
+        """``clv_p10`` and ``clv_p90``: the lifetime taken as one more horizon, as sure as the longest is.
+
+        Whoever has not left orders again the more surely the longer the life; whoever has, never.
+        """
         inside = [h for h in self.horizons_days if h <= self.lifetime_days] or [self.horizons_days[0]]
         longest = outlooks[inside[-1]]
-        ahead = Outlook(lifetime, longest.purchases * (lifetime / longest.value), longest.none)
+        times = lifetime / longest.value
+        left = np.maximum(longest.none**times, 1.0 - known["btyd_alive"])
+        none = np.minimum(longest.none, np.maximum(left, _RARE))
+        ahead = Outlook(lifetime, longest.purchases * times, none)
         bounds = self.intervals.bounds(known, {self.lifetime_days: ahead})[self.lifetime_days]
         return {"clv_p10": bounds[LEVELS.index(0.10)] * rate, "clv_p90": bounds[LEVELS.index(0.90)] * rate}
 
@@ -280,7 +286,7 @@ class ValueCurve:
 @lru_cache(maxsize=64)
 def _read(horizons_days: tuple[int, ...], window_days: int) -> tuple[str, ...]:
     closed = (f"btyd_{kind}_{h}" for kind in ("no_order", "orders", "value") for h in horizons_days)
-    return tuple(dict.fromkeys((*_FEATURES, f"btyd_no_order_{window_days}", *closed)))
+    return tuple(dict.fromkeys((*_FEATURES, "btyd_alive", f"btyd_no_order_{window_days}", *closed)))
 
 
 def _median_wait(none: dict[int, Floats]) -> Floats:

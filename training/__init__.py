@@ -10,11 +10,15 @@ from such days.
 3. `build`: the rung that the data carry (``rule``, ``btyd``, ``ml``), and the bundle of that rung.
 4. `backtest`: the judge. On a past day the bundle is built from that day's past and meets what came, beside
    `baselines`; `metrics` and `plots` say how well (`ranking` is fair to ties).
-5. `train`: one run of all this, and the verdict against the champion.
-6. `tracking`: the one door to MLflow: a run per training, the bundle as its artefact, the alias ``champion``.
+5. `meeting` is what every judgement looks at: what was foretold on a day, and what came. `gate` decides whether one
+   forecast beat another by more than the customers' noise, `bootstrap` draws customers again for intervals, `card`
+   sums it all up in grades.
+6. `train`: one run of all this; `challenge`: the verdict against the champion. `search` looks for tree settings.
+7. `contracts`: the same for contracts with time and for flat tables with a label.
+8. `tracking`: the one door to MLflow: a run per training, the bundle as its artefact, the alias ``champion``.
 
 `models` holds what serving loads: light, without files of others, without anything that could run code.
-`settings` are the sections ``[churn]``, ``[value]`` and ``[tracking]`` of ``retain.toml``.
+`settings` are the sections ``[churn]``, ``[value]``, ``[trees]`` and ``[tracking]`` of ``retain.toml``.
 
 Examples
 --------

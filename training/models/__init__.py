@@ -8,8 +8,10 @@
 3. `level`: how far the closed form lay from what came, by day; the error of a year ago is the season.
 4. `trees`: LightGBM as text. `head`: closed form, level and trees on one scale.
 5. `curve`: heads by horizon as one rising curve per customer, and the discounted lifetime value after it.
-6. `bundle`: all of it in one folder of text with hashes. Loading checks every byte, the feature columns, and by
-   golden rows the arithmetic of the machine.
+6. `bundle`: all of it in one folder of text with hashes (`text_files`). Loading checks every byte, the feature columns,
+   and by golden rows (`golden`) the arithmetic of the machine.
+7. `contract_bundle` (`hazard`: the life table) and `snapshot_bundle` (`snapshot_model` on each `flat_column`): the same
+   for contracts and flat tables.
 
 Every figure of a customer depends on that customer and on what was frozen at training, so that one customer
 scored alone gets the same bits as in the whole list.

@@ -16,7 +16,9 @@ from features.tables import Tables
 __all__ = ["labels"]
 
 
-def labels(tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int]) -> ir.Table:
+def labels(
+    tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int], *, facts: ir.Table | None = None
+) -> ir.Table:
     """Orders and net spend of every known customer in [as_of, as_of + h) for each horizon h.
 
     Parameters
@@ -27,6 +29,8 @@ def labels(tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int]) 
         Cut-off days.
     horizons_days : sequence of int
         Horizons h, days.
+    facts : ir.Table, optional
+        `features.days.day_facts` of the orders that count, where they are kept already.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def labels(tables: Tables, as_of: Sequence[date], horizons_days: Sequence[int]) 
     if not horizons_days or min(horizons_days) < 1:
         raise ConfigError(f"horizons_days is {list(horizons_days)}; name at least one, each of 1 day or more")
     cuts = as_of_table(as_of)
-    days = day_facts(tables.orders)
+    days = day_facts(tables.orders) if facts is None else facts
     known = past(days, cuts).select("as_of", "customer_id").distinct()
     ahead = future(days, cuts, max(horizons_days))
     sums = {}

@@ -81,20 +81,19 @@ def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
     >>> [row[name] for name in ("frequency", "recency", "T", "monetary_value", "overdue_ratio")]
     [1, 10, 15, 30.0, 0.5]
     """
-    return features_at(tables, as_of_table(as_of))
+    return features_at(tables, as_of_table(as_of), day_facts(tables.orders))
 
 
-def features_at(tables: Tables, cuts: ir.Table) -> ir.Table:
-    """`customer_features` at the days of a table with the column ``as_of``."""
-    customers = _from_orders(tables, cuts)
+def features_at(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
+    """`customer_features` at the days of a table with the column ``as_of``, from the `day_facts` of the orders."""
+    customers = _from_orders(tables, cuts, facts)
     for family in _EVENT_FAMILIES:
         customers = _join_events(customers, tables, family, cuts)
     customers = customers.mutate(**LOYALTY.derived(customers))
     return customers.select(*_KEYS, *FEATURES)
 
 
-def _from_orders(tables: Tables, cuts: ir.Table) -> ir.Table:
-    facts = day_facts(tables.orders)
+def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
     if "known_at" in tables.orders.columns:
         days = with_gaps(merge_days(past(facts, cuts)), _KEYS)
     else:

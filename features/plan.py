@@ -5,8 +5,10 @@ statement depends on nothing but which tables and columns there are, so it is ke
 a small table of their own, `AS_OF`, and rows are read by the names of the tables: whoever asks for features
 of the same columns runs, letter for letter, the same statement.
 
-`fetch_features` runs it on loaded tables, for the list. `FeatureEngine` holds it prepared, for the endpoint,
-which is asked thousands of times for a few order lines.
+`fetch_features` runs it on loaded tables, for the list; it reads their day facts, which labels and later days
+need too, from where they are kept. `FeatureEngine` holds it prepared, for the endpoint, which is asked thousands
+of times for a few order lines; there the day facts are part of the statement. They are whole numbers, so both
+give the same features bit for bit.
 """
 
 from __future__ import annotations
@@ -24,16 +26,20 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract import TABLES
+from features.days import day_facts
 from features.frames import connect, empty_table, typed_frames
-from features.pipeline import customer_features, features_at
+from features.pipeline import features_at
 from features.public_holidays import CALENDAR, calendar_rows
-from features.snapshot import as_of_days
+from features.snapshot import as_of_days, as_of_table
 from features.tables import Tables
 
 __all__ = ["AS_OF", "FeatureEngine", "fetch_features"]
 
 AS_OF = "as_of_days"
 """Name of the table of cut-off days in the engine."""
+
+FACTS = "day_facts"
+"""Name of the view of kept day facts in the engine."""
 
 _Shape = tuple[tuple[str, ibis.Schema], ...]
 # A shop has one shape and the endpoint another; more only come with tests and notebooks.
@@ -51,7 +57,7 @@ class _Plan:
 
 
 def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
-    """The rows of `customer_features`, compiled at most once for each shape of tables.
+    """The rows of `features.pipeline.customer_features`, compiled at most once for each shape of tables.
 
     Parameters
     ----------
@@ -82,9 +88,10 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     """
     shape = _shape(tables)
     if shape is None:
-        found: pa.Table = tables.con.to_pyarrow(customer_features(tables, as_of))
+        found: pa.Table = tables.con.to_pyarrow(features_at(tables, as_of_table(as_of), tables.facts))
         return found
-    plan, engine = _compiled(shape), tables.con.con
+    plan, engine = _compiled(shape, kept_facts=True), tables.con.con
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {FACTS} AS {tables.con.compile(tables.facts)}")
     engine.register(AS_OF, as_of_days(as_of))
     return engine.execute(plan.statement).to_arrow_table().cast(plan.schema)
 
@@ -126,7 +133,7 @@ class FeatureEngine:
             self._engine.register("days", calendar_rows(country))
             self._engine.execute(f"CREATE TABLE {CALENDAR} AS FROM days")
             shape.append((CALENDAR, con.table(CALENDAR).schema()))
-        self._plan = _compiled(tuple(shape))
+        self._plan = _compiled(tuple(shape), kept_facts=False)
         self._engine.execute(f"PREPARE features AS {self._plan.statement}")
 
     def fetch(self, orders: pd.DataFrame | pa.Table, as_of: date) -> pa.Table:
@@ -170,11 +177,13 @@ def _stands(table: ir.Table, name: str) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(shape: _Shape) -> _Plan:
+def _compiled(shape: _Shape, *, kept_facts: bool) -> _Plan:
     unbound: dict[str, Any] = {name: ibis.table(schema, name=name) for name, schema in shape}
     calendar = unbound.pop(CALENDAR, None)
-    found = features_at(
-        Tables(con=None, calendar=calendar, **unbound), ibis.table({"as_of": "date"}, name=AS_OF)
-    )
+    tables = Tables(con=None, calendar=calendar, **unbound)
+    facts = day_facts(tables.orders)
+    if kept_facts:
+        facts = ibis.table(facts.schema(), name=FACTS)
+    found = features_at(tables, ibis.table({"as_of": "date"}, name=AS_OF), facts)
     statement = str(ibis.to_sql(found, dialect="duckdb", pretty=False))
     return _Plan(statement, found.schema().to_pyarrow())

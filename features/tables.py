@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ibis.expr.types as ir
+from ibis.util import gen_name
+
+from features.days import day_facts
 
 __all__ = ["Tables"]
 
@@ -38,3 +42,18 @@ class Tables:
         """Names of the tables that are there, in the contract's order."""
         names = ("orders", "customers", "contracts", "interactions", "surveys", "campaigns", "referrals")
         return tuple(n for n in names if getattr(self, n) is not None)
+
+    @cached_property
+    def facts(self) -> ir.Table:
+        """`features.days.day_facts` of the orders, summed up once and kept in the engine.
+
+        Tables made from these by `dataclasses.replace` sum up their own. The engine's sums are wider than 64
+        bits, and stay so where they are kept: what is made of them is the same as if they were summed up anew.
+        """
+        found = day_facts(self.orders)
+        if self.con.name != "duckdb":
+            return found
+        name = gen_name("day_facts")
+        self.con.con.execute(f'CREATE TEMP TABLE "{name}" AS {self.con.compile(found)}')
+        kept: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=found.schema())  # noqa: S608 - ours
+        return kept

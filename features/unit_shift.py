@@ -16,7 +16,7 @@ import numpy as np
 __all__ = ["Part", "UnitShift", "split_parts", "unit_shift"]
 
 _LEAST_ROWS = 20
-_MOST_ROWS = 1_000_000
+_MOST_ROWS = 250_000
 _STRETCHES = 40
 # Half a decade less than a factor of 100: medians of parts scatter, units do not.
 _LEAST_GAP = 1.5

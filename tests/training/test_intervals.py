@@ -269,6 +269,17 @@ def test_customers_all_alike_are_known_no_better_than_their_level():
     assert never.tolist() == [0.0] * 4
 
 
+def test_orders_of_customers_all_alike_are_known_no_better_than_their_level():
+    alike = replace(
+        PLAIN, order_calibrations={30: Calibration((), ((0.6,) * 4,), shared=0.3, back_tests=1.0)}
+    )
+    expected, none = {30: np.array([20.0])}, {30: np.array([0.001])}
+    low, _, high, _ = alike.order_bounds(NEW, expected, none)[30][:, 0]
+    # 20 · exp(±1.645 · 0.3) = 12.2, and 20 · exp(1.282 · 0.3) = 29.4
+    assert low <= 13
+    assert high >= 29
+
+
 def test_one_absurd_amount_leaves_the_bounds_of_others_below_all_measure():
     rows = drawn(120, 300, seed=5)
     giant = max(n for n, row in enumerate(rows) if row[1] < 200)

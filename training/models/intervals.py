@@ -238,7 +238,10 @@ class Intervals:
         shared = np.array([[c.shared] for c in known])
         count = self.order_count(features, expected, np.stack([none[h] for h in days]), shared)
         read = np.stack([c.read(v) for c, v in zip(known, expected, strict=True)], axis=1)
-        rising = np.maximum.accumulate(count.quantile(read), axis=1)
+        found = count.quantile(read)
+        sure = expected * np.exp(shared * _Z_LEVELS)
+        wide = np.where(_Z_LEVELS < 0.0, np.minimum(found, np.ceil(sure)), np.maximum(found, np.floor(sure)))
+        rising = np.maximum.accumulate(np.where(found > 0.0, wide, 0.0), axis=1)
         return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
 
     def order_count(

@@ -72,7 +72,9 @@ def explain(
             "the list, or score again if the list was made by an earlier version"
         )
     document = _document(run, now, before, currency=project.config.data.currency, lang=lang)
-    Screen(json=json, quiet=quiet).result({"customer_id": customer_id, **document}, *_human(customer_id, document, lang))
+    Screen(json=json, quiet=quiet).result(
+        {"customer_id": customer_id, **document}, *_human(customer_id, document, lang)
+    )
 
 
 def _before(store: Store, run: RunInfo, customer_id: str) -> tuple[RunInfo, Explained] | None:

@@ -98,11 +98,13 @@ def peers(bundle: Bundle, panel: Panel) -> dict[str, Call]:
     kind, names = HeadKind("churn", WINDOW), columns(WINDOW)
     past = panel.labelled(WINDOW, by=panel.as_of)
     model = HistGradientBoostingClassifier(max_iter=TREES, max_leaf_nodes=15, early_stopping=False)
-    model.fit(past[names].to_numpy(np.float64), kind.target(past))
-    ready = [row[None, :] for row in panel.at(panel.as_of)[names].to_numpy(np.float64)[:CUSTOMERS]]
+    # A column without any value is none of scikit-learn's.
+    filled = [name for name in names if past[name].notna().any()]
+    model.fit(past[filled].to_numpy(np.float64), kind.target(past))
+    ready, few = (one_each(panel.at(panel.as_of)[some].to_numpy(np.float64)) for some in (names, filled))
     return {
         YARDSTICK: lambda i: booster.predict(ready[i], raw_score=True, num_threads=1),
-        "scikit-learn: HistGradientBoosting predict_proba": lambda i: model.predict_proba(ready[i]),
+        "scikit-learn: HistGradientBoosting predict_proba": lambda i: model.predict_proba(few[i]),
     }
 
 
@@ -111,8 +113,8 @@ def ours(bundle: Bundle, panel: Panel) -> dict[str, Call]:
     day, intervals = panel.as_of, bundle.curve.intervals
     frame = panel.at(day)[list(FEATURES)].iloc[:CUSTOMERS].reset_index(drop=True)
     vectors, frames = list(frame.to_numpy(np.float64)), [frame.iloc[[i]] for i in range(len(frame))]
-    known = panel.at(day)[columns(WINDOW)].to_numpy(np.float64)[:CUSTOMERS]
-    ready = [Rows(tuple(columns(WINDOW)), row[None, :]) for row in known]
+    known = panel.at(day)[columns(WINDOW)].to_numpy(np.float64)
+    ready = [Rows(tuple(columns(WINDOW)), row) for row in one_each(known)]
     prepared = Prepared(bundle, day)
     figures = [prepared.predict(v) for v in vectors]
     looks = [outlooks(found) for found in figures]
@@ -134,6 +136,11 @@ def ours(bundle: Bundle, panel: Panel) -> dict[str, Call]:
         f"Retain: all {len(figures[0])} figures": lambda i: prepared.predict(vectors[i]),
         "Retain: the same as a data frame of one row": lambda i: bundle.predict(frames[i], day),
     }
+
+
+def one_each(matrix: Floats) -> list[Floats]:
+    """Matrices of one row, of the first customers."""
+    return [row[None, :] for row in matrix[:CUSTOMERS]]
 
 
 def outlooks(found: dict[str, float]) -> dict[int, Outlook]:

@@ -188,6 +188,8 @@ def _tiled(
     history: tuple[Floats, Floats, Floats], horizons_days: tuple[int, ...]
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """The customers once per horizon, and the horizon of each."""
+    if len(horizons_days) == 1:
+        return *history, np.full(history[0].size, float(horizons_days[0]))
     x, t_x, T = (np.concatenate([values] * len(horizons_days)) for values in history)
     return x, t_x, T, np.repeat(np.asarray(horizons_days, dtype=np.float64), history[0].size)
 

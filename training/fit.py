@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ MIN_ROWS = 400
 MIN_EVENTS = 50
 _PATIENCE = 25
 _LATE_SNAPSHOTS = 3
+# Heads are fitted side by side; the second of a horizon waits for the bins of the first.
+_BINNING = Lock()
 
 
 def anchored(panel: Panel) -> Panel:
@@ -91,7 +94,7 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees:
     head = Head(
         level=level_curve(errors, panel, kind.horizon_days), anchor_mean=float(kind.closed_form(now).mean())
     )
-    task = _Task.of(rows, kind, settings) if trees else None
+    task = _Task.of(panel, rows, kind, settings) if trees else None
     return head if task is None else _climb(task, head, kind.closed_form(rows) + own, own, now)
 
 
@@ -138,6 +141,7 @@ class _Grown:
 class _Task:
     """One head's rows, ready to grow trees on: early ones to learn from, late ones a horizon after them to judge."""
 
+    panel: Panel
     rows: pd.DataFrame
     kind: HeadKind
     settings: TrainingSettings
@@ -145,7 +149,7 @@ class _Task:
     late: Places
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, kind: HeadKind, settings: TrainingSettings) -> _Task | None:
+    def of(cls, panel: Panel, rows: pd.DataFrame, kind: HeadKind, settings: TrainingSettings) -> _Task | None:
         """None when too few rows lie a horizon before the latest snapshots.
 
         The latest are up to three snapshots, but no more than a quarter of all.
@@ -156,7 +160,7 @@ class _Task:
             first = each[-count]
             early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
             if len(early) >= MIN_ROWS and np.unique(kind.target(rows.iloc[early])).size > 1:
-                return cls(rows, kind, settings, early, np.flatnonzero(days >= first))
+                return cls(panel, rows, kind, settings, early, np.flatnonzero(days >= first))
         return None
 
     @cached_property
@@ -166,10 +170,9 @@ class _Task:
         own = ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for k in ("no_order", "orders", "value")))
         return [name for name in (*FEATURES, *own) if self.rows[name].notna().any()]
 
-    @cached_property
-    def matrix(self) -> Floats:
-        """Values of the columns."""
-        return np.ascontiguousarray(self.rows[self.columns].to_numpy(np.float64))
+    def matrix(self, places: Places | slice) -> Floats:
+        """Values of the columns in some of the rows."""
+        return np.ascontiguousarray(self.rows[self.columns].iloc[places].to_numpy(np.float64))
 
     @cached_property
     def target(self) -> Floats:
@@ -177,29 +180,34 @@ class _Task:
         return self.kind.target(self.rows)
 
     @cached_property
+    def weight(self) -> Floats:
+        """How much each row speaks."""
+        return self.kind.weight(self.rows)
+
     def binned(self) -> Any:
-        """All rows in LightGBM's bins, made once for every set of trees."""
+        """All rows in LightGBM's bins, made once for all heads of the horizon: bins know nothing of targets."""
         import lightgbm as lgb
 
-        return lgb.Dataset(
-            self.matrix,
-            self.target,
-            weight=self.kind.weight(self.rows),
-            feature_name=self.columns,
-            params=self._params(len(self.rows)),
-        ).construct()
+        kept, key = self.panel.binned, (self.kind.horizon_days, self.settings.seed)
+        with _BINNING:
+            if key not in kept:
+                whole = self.matrix(slice(None))
+                nothing, params = np.zeros(len(whole)), self._params(len(whole))
+                data = lgb.Dataset(whole, nothing, feature_name=self.columns, params=params)
+                kept[key] = data.construct()
+        return kept[key]
 
     def grow(self, start: Floats) -> _Grown:
         """Trees on the early rows, as many as served the late ones best."""
         tried = self.train(self.early, start, self.settings.trees.max_rounds, watched=True)
         rounds = tried.best_iteration
-        said = tried.predict(self.matrix[self.late], raw_score=True, num_iteration=rounds, num_threads=1)
+        said = tried.predict(self.matrix(self.late), raw_score=True, num_iteration=rounds, num_threads=1)
         return _Grown(self, start, rounds, start[self.late] + said)
 
     def beats(self, challenger: Floats, incumbent: Floats) -> bool:
         """Whether one answer for the late rows is better than another by more than the customers' noise."""
         rows = self.rows.iloc[self.late]
-        target, weight = self.target[self.late], self.kind.weight(rows)
+        target, weight = self.target[self.late], self.weight[self.late]
         new, old = (weight * self.kind.losses(target, score) for score in (challenger, incumbent))
         return decide(new, old, rows["customer_id"].to_numpy()).better
 
@@ -214,7 +222,9 @@ class _Task:
         return lgb.train(params, data, rounds, valid_sets=checks, callbacks=stopping)
 
     def _part(self, places: Places, start: Floats, params: dict[str, Any]) -> Any:
-        part = self.binned.subset(places, params=params).construct()
+        part = self.binned().subset(places, params=params).construct()
+        part.set_label(self.target[places])
+        part.set_weight(self.weight[places])
         part.set_init_score(start[places])
         return part
 

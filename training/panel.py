@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,8 @@ class Panel:
     sampled: float = 1.0
     tables: Tables | None = field(default=None, repr=False, compare=False)
     note: str = ""
+    binned: dict[tuple[int, int], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Labelled rows in the bins of the trees, by horizon in days and seed; filled by `training.fit`."""
 
     def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
         """Rows whose horizon had passed by the day `by` and by ``as_of``: row's day + horizon_days ≤ both."""
@@ -160,9 +163,10 @@ def sample(tables: Tables, share: float) -> Tables:
 
 def _ahead(tables: Tables, days: Sequence[date], horizons_days: Sequence[int], by: date) -> pd.DataFrame:
     """Labels of all cut-offs, from the orders that were known before the day `by` and no others."""
-    known = replace(tables, orders=tables.orders.filter(tables.orders.known_day < by))
     names = {f"{kind}_{h}d": f"{kind}_ahead_{h}" for h in horizons_days for kind in ("orders", "value")}
-    return _frame(tables.con.to_pyarrow(labels(known, days, horizons_days))).rename(columns=names)
+    known = tables.facts.filter(tables.facts.known_day < by)
+    found = tables.con.to_pyarrow(labels(tables, days, horizons_days, facts=known))
+    return _frame(found).rename(columns=names)
 
 
 def _extent(tables: Tables, as_of: date) -> tuple[date, int]:

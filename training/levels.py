@@ -75,21 +75,18 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     Notes
     -----
     A young history misjudges its own customers (old ones look new in it): an error counts from nothing, when the
-    history is as long as the horizon or one usual gap between purchases, whichever is longer, to fully at three
-    times that. The weight of the year-ago error is the least-squares slope of the errors of the last back-tests on
-    their year-ago ones, kept in [0, 1], with a prior: seasons repeat (slope 1), held as firmly as two tests with
-    errors of the usual size. Where there is no season the errors are small, and believing them costs little.
-    Windows that overlap are not tests of their own: each counts by the share that it does not have in common
-    with the next. What the last three errors had beyond their year-ago ones is a drift; half of it is expected to
-    last, unless in past tests that would have made the level worse.
+    history was one usual gap between purchases long, to fully at three. The weight of the year-ago error is the
+    least-squares slope of the errors of the last back-tests on their year-ago ones, kept in [0, 1], with a prior:
+    seasons repeat (slope 1), held as firmly as two tests with errors of the usual size. Where there is no season
+    the errors are small, and believing them costs little. Windows that overlap are not tests of their own: each
+    counts by the share that it does not have in common with the next. What the last three errors had beyond their
+    year-ago ones is a drift; half of it is expected to last, unless in past tests that would have made the level
+    worse.
     """
-    gap = float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days]))
-    ripe = max(1.0, gap, float(horizon_days))
+    gap = max(1.0, float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days])))
     days = sorted(errors)
     first = panel.first_day
-    believed = tuple(
-        errors[d] * float(np.clip(((d - first).days / ripe - 1.0) / 2.0, 0.0, 1.0)) for d in days
-    )
+    believed = tuple(errors[d] * float(np.clip(((d - first).days / gap - 1.0) / 2.0, 0.0, 1.0)) for d in days)
     curve = LevelCurve(tuple(days), believed)
     tests = [(d, errors[d], y) for d in days if (y := curve.year_ago(d))]
     own = min(1.0, STEP_DAYS / horizon_days)

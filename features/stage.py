@@ -66,6 +66,8 @@ class Stage:
         for part in self.parts.values():
             self.con.unregister(part.name)
             part.pieces.clear()
+        # Arrow keeps freed memory for itself, and the engine, which needs it next, has a pool of its own.
+        pa.default_memory_pool().release_unused()
 
     def _plain(self, name: str, array: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         kind = array.type

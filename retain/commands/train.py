@@ -115,7 +115,8 @@ def _document(
         "model_version": bundle.version,
         "bundle": str(project.models_dir / bundle.version),
         "as_of": bundle.trained_as_of.isoformat(),
-        "evidence": bundle.evidence,
+        "evidence": bundle.rung("churn"),
+        "evidence_value": bundle.rung("value", bundle.curve.horizons_days[-1]),
         "promoted": verdict.promote,
         "verdict": {"en": verdict.en, "zh": verdict.zh},
         "mlflow_run": run_id,
@@ -128,7 +129,8 @@ def _document(
 def _tell(trained: Trained, bundle: Bundle, verdict: Verdict) -> list[Any]:
     from retain.metric_table import metric_table
 
-    told: list[Any] = [f"Model {bundle.version}, as of {bundle.trained_as_of}, evidence {bundle.evidence}"]
+    rungs = f"churn {bundle.rung('churn')}, value {bundle.rung('value', bundle.curve.horizons_days[-1])}"
+    told: list[Any] = [f"Model {bundle.version}, as of {bundle.trained_as_of}, evidence: {rungs}"]
     told += [f"Note: {note}" for note in trained.notes]
     if trained.judged is not None:
         told.append(metric_table(trained.judged))

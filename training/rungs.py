@@ -10,6 +10,7 @@ import numpy as np
 
 from training.gate import Decision, decide
 from training.head_kind import HeadKind
+from training.levels import realised_error
 from training.models.bundle import Bundle
 from training.models.head import Head
 from training.panel import Panel
@@ -18,7 +19,7 @@ __all__ = ["lost_rungs"]
 
 
 def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decision]:
-    """Heads whose trees were worse than their closed form and level alone, with the figures.
+    """Heads whose trees were worse than their closed form, with the figures.
 
     Parameters
     ----------
@@ -33,6 +34,11 @@ def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decisi
     -------
     dict of HeadKind to Decision
         Only heads that lost by more than one standard error over customers, at horizons that have passed.
+
+    Notes
+    -----
+    Both are put to the total that came: the level of one day is the season's doing, the level curve has back-tests of
+    its own, and whatever tells customers apart more loses more by a wrong level.
     """
     rows = panel.at(day)
     customers = rows["customer_id"].to_numpy()
@@ -43,7 +49,10 @@ def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decisi
             continue
         closed, target, weight = kind.closed_form(rows), kind.target(rows), kind.weight(rows)
         below = replace(head, trees=None, free=None)
-        learned, plain = (weight * kind.losses(target, h.raw(closed, rows, day)) for h in (head, below))
+        scores = (h.raw(closed, rows, day) for h in (head, below))
+        learned, plain = (
+            weight * kind.losses(target, s + realised_error(kind, s, target, weight)) for s in scores
+        )
         decision = decide(np.asarray(learned), np.asarray(plain), customers)
         if decision.worse:
             found[kind] = decision

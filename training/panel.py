@@ -38,9 +38,10 @@ class Panel:
     Parameters
     ----------
     frame : pandas.DataFrame
-        Sorted by ``as_of, customer_id``: the keys, all features (float64), ``orders_ahead_{h}`` and
-        ``value_ahead_{h}`` for each horizon h. Labels are only valid through `labelled`. Where campaigns chose
-        whom to contact, ``weight_{h}`` besides: how much a row speaks for customers who are left alone.
+        One row per cut-off and customer with a purchase before it, sorted by ``as_of, customer_id``: the keys,
+        all features (float64), ``orders_ahead_{h}`` and ``value_ahead_{h}`` for each horizon h. Labels are only
+        valid through `labelled`. Where campaigns chose whom to contact, ``weight_{h}`` besides: how much a row
+        speaks for customers who are left alone.
     as_of : date
         The day the panel was built for: nothing at or after it is inside.
     horizons_days : tuple of int
@@ -124,17 +125,20 @@ def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[da
 def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Panel:
     """Features and labels at every cut-off from one pass over the orders.
 
+    Who has only returned something, or paid nothing, by a cut-off is no customer yet: nearly all of them stay away,
+    which would teach nothing and flatter every figure of a judgement.
+
     Raises
     ------
     NotEnoughData
-        When no order lies before `as_of`.
+        When no purchase lies before `as_of`.
     """
     first, customers = _extent(tables, as_of)
     days = cut_offs(first, as_of)
     share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
     chosen = tables if share == 1.0 else sample(tables, share)
     horizons = tuple(sorted(set(horizons_days)))
-    rows = _frame(fetch_features(chosen, days))
+    rows = _frame(fetch_features(chosen, days)).query("purchase_days > 0")
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
     return Panel(frame, as_of, horizons, share, chosen)._weighted(chosen)
@@ -172,10 +176,15 @@ def _ahead(tables: Tables, days: Sequence[date], horizons_days: Sequence[int], b
 def _extent(tables: Tables, as_of: date) -> tuple[date, int]:
     known = tables.orders.filter(tables.orders.known_day < as_of)
     found = tables.con.to_pyarrow(
-        known.aggregate(first=known.day.min(), customers=known.customer_id.nunique())
+        known.aggregate(first=known.day.min(where=known.amount > 0), customers=known.customer_id.nunique())
     ).to_pylist()[0]
-    if found["first"] is None:
+    if not found["customers"]:
         raise NotEnoughData(
             f"orders: no order before {as_of.isoformat()}; choose a later --as-of or check the time column"
+        )
+    if found["first"] is None:
+        raise NotEnoughData(
+            f"orders: none of {found['customers']} customers has a purchase with a positive amount before "
+            f"{as_of.isoformat()}; check the amount column or choose a later --as-of"
         )
     return found["first"], int(found["customers"])

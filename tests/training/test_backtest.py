@@ -52,6 +52,15 @@ def test_corrupting_what_came_changes_outcomes_and_no_prediction():
     assert a.churned.mean() < b.churned.mean() == 1.0
 
 
+def test_customers_who_only_returned_are_in_no_figure():
+    rows = drawn(150, 300)
+    returned = [(f"r{i}", 5 + i, -20.0) for i in range(40)]
+    bought, all_rows = (anchored(build_panel(shop(r), day(300), [60])) for r in (rows, rows + returned))
+    a, b = (back_test(p, settings(60, 60), count=1).to_json() for p in (bought, all_rows))
+    assert a == b
+    assert a["cut_offs"][0]["customers"] == bought.at(day(240))["customer_id"].nunique()
+
+
 def test_orders_that_arrive_after_the_cut_change_no_prediction():
     rows = orders(told_by_amount()).assign(known_at=pd.NaT)
     late = rows["time"].dt.date.map(lambda d: day(150) <= d < day(200)) & (rows.index % 5 == 0)

@@ -34,6 +34,18 @@ def test_labels_by_hand():
     assert panel.first_day == day(0)
 
 
+def test_who_only_returned_is_no_customer_until_the_first_purchase():
+    rows = [("a", 0, 5.0), ("b", 10, -4.0), ("c", 11, 0.0), ("b", 80, 9.0), ("a", 90, 1.0)]
+    panel = build_panel(shop(rows), day(105), [30])
+    found = [(d.date(), name) for d, name in panel.frame[["as_of", "customer_id"]].values.tolist()]
+    assert found == [(day(45), "a"), (day(75), "a"), (day(105), "a"), (day(105), "b")]
+
+
+def test_cut_offs_count_from_the_first_purchase():
+    panel = build_panel(shop([("a", 0, -5.0), ("a", 60, 5.0), ("b", 70, 2.0)]), day(105), [30])
+    assert panel.days == [day(105)]
+
+
 @pytest.mark.parametrize("horizon", [30, 60, 365])
 @pytest.mark.parametrize("back", [0, 1, 29, 30, 200, 5000, -400])
 def test_a_label_shows_only_when_its_horizon_had_passed(demo_panel, horizon, back):

@@ -40,13 +40,13 @@ def card(
 
 
 def _quality(models_dir: Path) -> tuple[str, dict[str, Any]]:
-    from features.errors import ModelError
+    from features.errors import NotEnoughData
     from training.models.bundle import Bundle, champion_path
 
     bundle = Bundle.load(champion_path(models_dir))
     found = bundle.card.get("quality")
     if not found:
-        raise ModelError(
+        raise NotEnoughData(
             f"model {bundle.version}: has no quality card, because no past day could be judged when it was "
             "trained; bring more history or a shorter churn window, then run `retain train`"
         )

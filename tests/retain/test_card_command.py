@@ -66,9 +66,9 @@ def test_the_page_is_written_whole_with_the_version(judged: Path, tmp_path: Path
     assert version in page.read_text(encoding="utf-8")
 
 
-def test_a_model_without_a_card_says_so_and_what_to_do(folder: Path) -> None:
+def test_a_model_of_too_few_days_for_a_card_says_so_and_what_to_do(folder: Path) -> None:
     said = retain("card", "-c", folder / "retain.toml")
-    assert said.code == 6
+    assert said.code == 5
     assert "has no quality card" in said.err
     assert "run `retain train`" in said.err
 

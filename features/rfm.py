@@ -15,11 +15,12 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from features.exact import from_units, ratio
 from features.family import ColumnDoc, Family
 
-__all__ = ["RFM", "WINDOWS"]
+__all__ = ["RFM", "WINDOWS", "buyers"]
 
 WINDOWS = (7, 14, 30, 60, 90, 180, 365)
 
@@ -134,3 +135,18 @@ def _derived(t: ir.Table) -> dict[str, Any]:
 
 
 RFM = Family("orders", _DOCS, _measures, _derived)
+
+
+def buyers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The customers among rows of features: those with a purchase.
+
+    Who has only returned something, or paid nothing, so far is no customer yet. Nearly all of them stay away: they
+    would teach nothing and flatter every figure of a judgement.
+
+    Examples
+    --------
+    >>> buyers(pd.DataFrame({"customer_id": ["a", "b"], "purchase_days": [2, 0]}))["customer_id"].tolist()
+    ['a']
+    """
+    bought = rows["purchase_days"].to_numpy() > 0
+    return rows if bought.all() else rows[bought]

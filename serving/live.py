@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from features.contract import TABLES
 from features.errors import RetainError
 from features.plan import FeatureEngine
+from features.rfm import buyers
 from serving.refusal import Refusal
 from serving.schemas import CustomerOrders, CustomerResult, ModelInfo, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
@@ -156,7 +157,7 @@ class Live:
         _each_once(customers)
         features = self._engine.fetch(_lines(customers, ZoneInfo(self.settings.timezone)), as_of)
         # For a few rows, waking threads would take longer than the work.
-        known = features.to_pandas(use_threads=False)
+        known = buyers(features.to_pandas(use_threads=False))
         found = self.scorer.rows(known, as_of, explain=explain) if len(known) else pd.DataFrame()
         rows = {str(row["customer_id"]): row for row in _records(found)}
         unknown = f"no order before {as_of.isoformat()}"

@@ -17,6 +17,7 @@ import pandas as pd
 from features.errors import NotEnoughData
 from features.pipeline import FEATURES
 from features.plan import fetch_features
+from features.rfm import buyers
 from features.tables import Tables
 from serving.explain import group_contributions, reasons
 from serving.explained import Explained, Scored
@@ -90,7 +91,9 @@ class Scorer:
         NotEnoughData
             There is no such customer.
         """
-        rows = fetch_features(tables, [as_of]).to_pandas().sort_values("customer_id", ignore_index=True)
+        rows = buyers(fetch_features(tables, [as_of]).to_pandas()).sort_values(
+            "customer_id", ignore_index=True
+        )
         if rows.empty:
             raise NotEnoughData(
                 f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "

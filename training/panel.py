@@ -19,6 +19,7 @@ import pyarrow as pa
 from features.errors import NotEnoughData
 from features.labels import labels
 from features.plan import fetch_features
+from features.rfm import buyers
 from features.tables import Tables
 from training.treated import treatment_weights
 
@@ -125,9 +126,6 @@ def cut_offs(first: date, as_of: date, *, step_days: int = STEP_DAYS) -> list[da
 def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Panel:
     """Features and labels at every cut-off from one pass over the orders.
 
-    Who has only returned something, or paid nothing, by a cut-off is no customer yet: nearly all of them stay away,
-    which would teach nothing and flatter every figure of a judgement.
-
     Raises
     ------
     NotEnoughData
@@ -138,7 +136,7 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
     chosen = tables if share == 1.0 else sample(tables, share)
     horizons = tuple(sorted(set(horizons_days)))
-    rows = _frame(fetch_features(chosen, days)).query("purchase_days > 0")
+    rows = buyers(_frame(fetch_features(chosen, days)))
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
     return Panel(frame, as_of, horizons, share, chosen)._weighted(chosen)

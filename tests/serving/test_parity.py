@@ -212,6 +212,12 @@ def test_threads_give_the_same_bits(live, asked, listed) -> None:
     assert {i: row for one in found for i, row in one.items()} == {i: listed[i] for i in ids}
 
 
+def test_who_only_returned_is_not_on_the_list(scorer) -> None:
+    lines = [("a", "2024-02-01", 9.0), ("b", "2024-02-02", -9.0), ("c", "2024-02-03", 0.0)]
+    orders = pd.DataFrame(lines, columns=["customer_id", "time", "amount"])
+    assert scorer.score(tables_from_frames({"orders": orders}), DAY)["customer_id"].tolist() == ["a"]
+
+
 def test_unknown_customers_are_answered_one_by_one_and_the_others_scored(live, asked, listed) -> None:
     known = next(iter(listed))
     later = [{"time": "2024-03-01", "amount": 1.0}]

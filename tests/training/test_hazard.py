@@ -67,11 +67,28 @@ def test_beyond_the_table_the_last_term_is_repeated() -> None:
 def test_too_little_gives_one_rate_and_a_wide_interval(ends: int, contracts: int) -> None:
     ended = np.arange(contracts) < ends
     table = LifeTable.fit([100] * contracts, ended, ["a"] * contracts)
-    rate = min(0.5, (ends + 0.5) / (101 * contracts))
+    rate = (ends + 0.5) / (101 * contracts + 182)
     assert table.flat
     assert table.survival(["a"], [7], 90) == pytest.approx([(1 - rate) ** 90])
     low, high = table.interval(["a"], [7], 90)
     assert 0 <= low[0] < (1 - rate) ** 90 < high[0] <= 1
+
+
+@pytest.mark.parametrize("contracts", [1, 2, 4])
+def test_a_tiny_exposure_never_makes_churn_certain(contracts: int) -> None:
+    """All there is ended on its first day: ends + 1/2 in as many days and half a year besides."""
+    table = LifeTable.fit([0] * contracts, [True] * contracts, ["a"] * contracts)
+    assert table.rate == (contracts + 0.5) / (contracts + 182)
+    assert 0.2 < table.survival(["a"], [0], 30)[0] < 0.85
+    low, high = table.interval(["a"], [0], 30)
+    assert low[0] < 0.7 * high[0]
+
+
+def test_a_day_of_twenty_contracts_is_no_life_table() -> None:
+    """20 contract-days are no half year: one rate holds for all days, however many ended on the one day seen."""
+    table = LifeTable.fit([0] * 20, [True] * 15 + [False] * 5, ["a"] * 20)
+    assert table.flat
+    assert table.survival(["a"], [0], 7) == pytest.approx([(1 - 15.5 / 202) ** 7])
 
 
 def test_the_table_is_the_same_after_json() -> None:

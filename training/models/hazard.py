@@ -25,6 +25,7 @@ Ints = npt.NDArray[np.int64]
 _PRIOR = 25.0
 _AT_RISK = 10
 _FEWEST_ENDS = 5
+_HALF_YEAR = 182
 _LONGEST = 7300
 _YEAR = 365
 _FEWEST_OF_PLAN = 20
@@ -87,7 +88,8 @@ class LifeTable:
     at_risk, ended : array of shape (plans + 1, days)
         Contracts running on each day of tenure and those that ended on it; the first row is all plans.
     rate : float
-        Hazard of any day over all contracts, ``(ends + 1/2) / days run``: what holds where the table is too thin.
+        Hazard of any day over all contracts, ``(ends + 1/2) / (days run + 182)``: what holds where the table is too
+        thin. Half an end in half a year is believed beforehand, so that one contract that ended at once is no proof.
     ends : int
         Contracts that ended.
     term_days : int
@@ -96,8 +98,9 @@ class LifeTable:
     Notes
     -----
     A plan's hazard is shrunk to that of all plans as if 25 contracts of the mixture had been seen besides,
-    ``h_p = (d_p + 25 h) / (n_p + 25)``. With fewer than 5 ends or 10 contracts the rate holds for all days. Intervals
-    are those of ``log(-log S)``, which stay within 0 and 1 (Kalbfleisch & Prentice 2002, 1.4).
+    ``h_p = (d_p + 25 h) / (n_p + 25)``. With fewer than 5 ends, 10 contracts or 182 days that contracts ran
+    the rate holds for all days. Intervals are those of ``log(-log S)``, which stay within 0 and 1 (Kalbfleisch &
+    Prentice 2002, 1.4).
     """
 
     plans: tuple[str, ...]
@@ -141,13 +144,14 @@ class LifeTable:
             inside = chosen & gone & (time <= last)
             ends[row] = np.bincount(time[inside], minlength=last + 1)
         total = int(found.ended.sum())
-        rate = min(0.5, (total + 0.5) / max(float(time.sum() + len(time)), 1.0))
+        rate = (total + 0.5) / float(time.sum() + len(time) + _HALF_YEAR)
         return cls(plans, at_risk, ends, rate, total, term_days)
 
     @property
     def flat(self) -> bool:
         """Whether there is too little to tell one day from another."""
-        return bool(self.ends < _FEWEST_ENDS or self.at_risk[0, 0] < _AT_RISK)
+        seen = self.at_risk[0]
+        return bool(self.ends < _FEWEST_ENDS or seen[0] < _AT_RISK or seen.sum() < _HALF_YEAR)
 
     def survival(self, plan: ArrayLike, tenure: ArrayLike, horizon: ArrayLike) -> Floats:
         """P(still running `horizon` days from now), for contracts that have run `tenure` days.

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from features.errors import ConfigError
 
-__all__ = ["as_of_days", "as_of_table", "future", "past"]
+__all__ = ["as_of_days", "as_of_table", "future", "known_before", "past"]
 
 
 def as_of_table(dates: Sequence[date]) -> ir.Table:
@@ -56,6 +56,11 @@ def past(table: ir.Table, as_of: ir.Table) -> ir.Table:
     """
     joined = table.join(as_of, [table.known_day < as_of.as_of])
     return joined.mutate(age=_days_between(joined.as_of, joined.day))
+
+
+def known_before(table: ir.Table, as_of: date) -> ir.Table:
+    """Rows of `table` known before one day; also for a table of attributes, whose rows have no day of their own."""
+    return table.filter(table.known_day < ibis.literal(as_of))
 
 
 def future(table: ir.Table, as_of: ir.Table, horizon_days: int) -> ir.Table:

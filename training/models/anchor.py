@@ -91,10 +91,6 @@ class Anchor:
         """P(no purchase day within the horizon), in (0, 1)."""
         return self._no_order(self.buying.p_order_within(*_history(features), horizon_days))
 
-    def alive_probability(self, features: pd.DataFrame) -> Floats:
-        """P(alive): not a churn score, see the notes on churn; a feature only."""
-        return self.buying.p_alive(*_history(features))
-
     def expected_orders(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         """Expected orders within the horizon, ≥ 0."""
         return self._orders(self.buying.expected_orders(*_history(features), horizon_days))

@@ -280,10 +280,26 @@ def test_orders_of_customers_all_alike_are_known_no_better_than_their_level():
     assert high >= 29
 
 
-def test_one_absurd_amount_leaves_the_bounds_of_others_below_all_measure():
+def test_no_bound_passes_what_the_mean_allows():
+    # A past day on which everybody passed every level: 1 customer in 10 (20) at most can have 10 (20) times the mean.
+    wild = replace(PLAIN, calibrations={30: Calibration((), ((0.0, 0.0, 1.0, 1.0),), shared=2.0)})
+    bounds = wild.bounds(NEW, {30: outlook(10.0, 0.5, 0.5)})[30][:, 0]
+    assert bounds == pytest.approx(
+        [0.0, 0.0, *(np.array([100.0, 200.0]) * np.exp(2.0 * norm.ppf([0.9, 0.95])))]
+    )
+
+
+@pytest.mark.parametrize("before", [120, 200, 290])
+def test_one_absurd_amount_leaves_the_bounds_of_others_below_all_measure(before):
     rows = drawn(120, 300, seed=5)
-    giant = max(n for n, row in enumerate(rows) if row[1] < 200)
+    giant = max(n for n, row in enumerate(rows) if row[1] < before)
     rows[giant] = (*rows[giant][:2], 9.9e10)
     panel = anchored(build_panel(shop(rows), day(300), (30,)))
-    found = fit_intervals(panel, Anchor.fit(panel.at(day(300))), (30,)).calibrations[30]
+    bundle = build_bundle(panel, small_shops.settings(30, 30), evidence="btyd")
+    found = bundle.curve.intervals.calibrations[30]
     assert found.shared <= found.total <= np.hypot(np.log(100.0), 0.25)
+    told = bundle.predict(panel.at(day(300))[list(FEATURES)], day(300))
+    mean, p10, p90 = (told[f"expected_value_30d{end}"].to_numpy(float) for end in ("", "_p10", "_p90"))
+    assert (p10 <= mean).all()
+    assert (p90 <= mean * 10.0 * np.exp(1.2816 * found.shared)).all()
+    assert ((p90 >= mean) | (p90 == 0.0)).all()

@@ -25,6 +25,7 @@ __all__ = ["LEVELS", "Calibration", "Intervals", "Outlook", "bound_names"]
 Floats = npt.NDArray[np.float64]
 LEVELS = (0.05, 0.10, 0.90, 0.95)
 _Z_LEVELS = ndtri(np.array(LEVELS))[:, None, None]
+_MOST_MEANS = 1.0 / (1.0 - np.array(LEVELS))[:, None, None]
 # A shape that nobody has checked is off by a quarter, and by as much again per doubling beyond the data.
 _UNCHECKED = 0.25
 _PER_DOUBLING = 0.25
@@ -147,7 +148,10 @@ class Intervals:
     c² adds the variation of the count of purchases (Poisson after the first, and an unknown rate), of spend
     per purchase, and of what is not known about the customer's mean spend; the shared error of the level adds
     to σ² on the log scale. Net returns count as nothing bought, as everywhere a value is judged, so that no
-    bound is below 0. Bounds above 0 are at least as far apart as the shared error alone would set them. A bound of a
+    bound is below 0. Bounds above 0 are at least as far apart as the shared error alone would set them, and the bound
+    of a level u is at most 1 / (1 − u) times the mean at the upper end of that error (Markov's inequality: no tenth
+    of the customers can have more than ten times the mean). So what one absurd amount does to the levels of a past day
+    has an end. The lower bounds lie below the mean, and the upper ones, where not 0, above it. A bound of a
     longer horizon is never below that of a shorter one. The expected value of a
     customer who will hardly come back can lie above p90: most such customers bring nothing at all. Bounds of
     orders are whole numbers, see `training.models.order_count`: at least so many stay at or below them.
@@ -213,7 +217,7 @@ class Intervals:
         # However alike customers were on the day met, their level is known no better than its error.
         sure = value * np.exp(shared * _Z_LEVELS)
         wide = np.where(_Z_LEVELS < 0.0, np.minimum(found, sure), np.maximum(found, sure))
-        found = np.where(found > 0.0, wide, 0.0)
+        found = np.where(found > 0.0, np.minimum(wide, sure * _MOST_MEANS), 0.0)
         rising = np.maximum.accumulate(found, axis=1)
         return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
 

@@ -3,8 +3,9 @@
 # ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from features.errors import InputError
 from features.find_files import find_files
 from features.findings import Ledger, SetAside
 from features.frames import ALWAYS_KNOWN, connect, empty_table, holiday_calendar, tables_from_frames
+from features.ledger import UNUSED, unused_lines, unused_money, used_money
 from features.parse_time import parse_time
 from features.quality import (
     check_amounts,
@@ -59,11 +61,14 @@ class Quarantine:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load` hands on: typed tables, the report, and the rows that were set aside."""
+    """What `load` hands on: typed tables, the report, the rows that were set aside, and the money of the order
+    lines that are not used (`features.ledger.UNUSED`).
+    """
 
     tables: Tables
     report: DataReport
     quarantine: Quarantine
+    unused: pa.Table = field(default_factory=UNUSED.empty_table)
 
 
 def load(
@@ -127,7 +132,8 @@ def load(
     tables = Tables(con=con, timezone=settings.timezone, currency=settings.currency, **lazy)
     facts = {"timezone": settings.timezone, "currency": settings.currency, "country": settings.country}
     report.facts = facts | order_facts(tables)
-    return Loaded(tables, report, Quarantine(pa.concat_tables(job.set_aside() for job in jobs)))
+    aside = Quarantine(pa.concat_tables(job.set_aside() for job in jobs))
+    return Loaded(tables, report, aside, pa.concat_tables(job.unused for job in jobs))
 
 
 @dataclass
@@ -145,6 +151,7 @@ class _Job:
         self.stage = Stage(self.con.con, self.contract.name, self.settings.timezone)
         self.typed = ""
         self.done = False
+        self.unused = UNUSED.empty_table()
 
     def run(self, base: Path, progress: Progress) -> None:
         """Reads, casts, checks and keeps; errors go to the ledger."""
@@ -200,10 +207,18 @@ class _Job:
         note_faults(self.stage, self.typed, self.settings, self.source.date_format, self.ledger)
         note_lost_customers(self.stage, self.typed, self.ledger)
         refuse_too_many(self.ledger, self.stage.rows, self.settings.max_quarantined_share)
-        note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
+        self._drop_copies()
         check_sense(self.stage.con, self.typed, self._names(), self.ledger)
         if "amount" in self._names():
             check_amounts(self.stage, self.typed, self._names(), self.ledger)
+
+    def _drop_copies(self) -> None:
+        counted = self.contract.name == "orders" and self.settings.exact_duplicates == "drop"
+        before = used_money(self.stage.con, self.typed) if counted else None
+        note_duplicates(self.stage, self.typed, self._names(), self.settings, self.ledger)
+        if before is not None:
+            rows, units = (b - a for b, a in zip(before, used_money(self.stage.con, self.typed), strict=True))
+            self.unused = unused_lines("duplicates_dropped", rows, rows, units)
 
     def _keep(self) -> None:
         """The good rows under the name of the table, with the day of the event and of arrival."""
@@ -231,6 +246,8 @@ class _Job:
             [(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__]
         )
         by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], schema)
+        if self.contract.name == "orders":
+            self._count_unused()
         if not self.typed:
             return by_readers
         files = pa.table({"file": range(len(self.stage.sources)), "source": self.stage.sources})
@@ -245,3 +262,9 @@ class _Job:
         self.con.con.execute(f'DROP TABLE "{self.typed}"')
         self.typed = ""
         return pa.concat_tables([by_readers, by_cast.select(schema.names).cast(schema)])
+
+    def _count_unused(self) -> None:
+        """The money of lines that are not used; of lines the readers could not take only the number is known."""
+        read = [unused_lines(rule, n, 0, 0) for rule, n in Counter(a.rule for a in self.ledger.aside).items()]
+        cast = [unused_money(self.con.con, self.typed, self.settings.currency)] if self.typed else []
+        self.unused = pa.concat_tables([self.unused, *read, *cast])

@@ -41,8 +41,8 @@ def settle_amounts(stage: Stage, typed: str, present: set[str], ledger: Ledger) 
     con = stage.con
     if "amount" not in present:
         con.execute(f'ALTER TABLE "{typed}" ADD COLUMN amount DOUBLE')
-        con.execute(f'UPDATE "{typed}" SET amount = quantity * unit_price WHERE _fault IS NULL')
-        too_large = f"abs(amount) > {MAX_NUMBER:.0f}"
+        con.execute(f'UPDATE "{typed}" SET amount = quantity * unit_price')
+        too_large = f"_fault IS NULL AND abs(amount) > {MAX_NUMBER:.0f}"
         con.execute(f"UPDATE \"{typed}\" SET _fault = 'amount:too_large' WHERE {too_large}")
         ledger.note("amount_computed", "repaired", stage.rows, column="amount")
     if "returned" in present:

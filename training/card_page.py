@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from features.html_page import Text, both, document, figures, plain_table, warning
 from training.card_plots import card_pictures
 from training.card_style import STYLE
 
 __all__ = ["card_page"]
-
-Text = Mapping[str, str]
 
 _TITLES: dict[str, Text] = {
     "profit": {"en": "Profit by share contacted", "zh": "利润与联系比例"},
@@ -42,37 +41,37 @@ def card_page(card: Mapping[str, Any], *, version: str = "") -> str:
     pictures = card_pictures(card)
     body = [
         _head(card, version),
-        *(_warning(s["text"]) for s in card["suspect"]),
+        *(warning(s["text"]) for s in card["suspect"]),
         *(_note(c["text"]) for c in card["caps"] if c["reason"] != "suspect"),
         *(_part(part) for part in card["parts"]),
         _campaign(card),
         '<section class="pictures">',
         *(
-            f"<figure><figcaption>{_both(_TITLES[n])}</figcaption>{svg}</figure>"
+            f"<figure><figcaption>{both(_TITLES[n])}</figcaption>{svg}</figure>"
             for n, svg in pictures.items()
         ),
         "</section>",
         _coverage(card["coverage"]),
         _days(card["meetings"]),
-        f"<footer>{_both(_FOOT)}</footer>",
+        f"<footer>{both(_FOOT)}</footer>",
     ]
-    return _DOCUMENT.format(style=STYLE, body="\n".join(line for line in body if line))
+    return document("Retain: quality card", body, style=STYLE)
 
 
 def _head(card: Mapping[str, Any], version: str) -> str:
-    title = _both({"en": "Quality card", "zh": "质量卡"})
+    title = both({"en": "Quality card", "zh": "质量卡"})
     model = f' <span class="version">{escape(version)}</span>' if version else ""
     return (
         f"<header>{_badge(card['grade'], 'big')}<div><h1>{title}{model}</h1>"
-        f"<p>{_both(card['headline'])}</p></div></header>"
+        f"<p>{both(card['headline'])}</p></div></header>"
     )
 
 
 def _part(part: Mapping[str, Any]) -> str:
     rows = "".join(_bar(name, found) for name, found in part["models"].items())
     return (
-        f'<section class="part">{_badge(part["grade"])}<div><h2>{_both(part["title"])}</h2>'
-        f'<p>{_both(part["text"])}</p><table class="bars">{rows}</table>{_extra(part)}</div></section>'
+        f'<section class="part">{_badge(part["grade"])}<div><h2>{both(part["title"])}</h2>'
+        f'<p>{both(part["text"])}</p><table class="bars">{rows}</table>{_extra(part)}</div></section>'
     )
 
 
@@ -80,7 +79,7 @@ def _bar(name: str, found: Mapping[str, Any]) -> str:
     """One model's figure with its interval, on a scale of 0 to 100."""
     kind = "ours" if name == "retain" else "theirs"
     if found["figure"] is None:
-        return f'<tr class="{kind}"><th>{_both(found["title"])}</th><td></td><td>–</td></tr>'
+        return f'<tr class="{kind}"><th>{both(found["title"])}</th><td></td><td>–</td></tr>'
     figure = found["figure"]
     low, high = (figure if found[key] is None else found[key] for key in ("low", "high"))
     left, right, dot = (min(100.0, max(0.0, v)) for v in (low, high, figure))
@@ -91,7 +90,7 @@ def _bar(name: str, found: Mapping[str, Any]) -> str:
         f'<rect class="point" x="{max(0.0, dot - 0.4):.2f}" y="0" width="0.8" height="6"/></svg>'
     )
     return (
-        f'<tr class="{kind}"><th>{_both(found["title"])}</th><td>{line}</td>'
+        f'<tr class="{kind}"><th>{both(found["title"])}</th><td>{line}</td>'
         f"<td>{_number(figure)} <small>({_number(low)} … {_number(high)})</small></td></tr>"
     )
 
@@ -101,7 +100,7 @@ def _extra(part: Mapping[str, Any]) -> str:
     details = part["details"]
     if part["name"] == "profit":
         money = details["money_per_thousand"]
-        return _line(
+        return figures(
             {
                 "en": "Money per 1,000 customers: {} by this model, {} by chance, {} at best.",
                 "zh": "每千名客户收益:本模型 {},随机 {},最佳 {}。",
@@ -110,7 +109,7 @@ def _extra(part: Mapping[str, Any]) -> str:
         )
     if part["name"] == "lift":
         told = {"en": "AUC {}; the best tenth {} of 100.", "zh": "AUC {};前十分之一 {} / 100。"}
-        return _line(
+        return figures(
             told, _cell(details["auc"]["retain"], ".3f"), _cell(details["top_tenth"]["retain"]["figure"])
         )
     if part["name"] == "calibration":
@@ -119,16 +118,16 @@ def _extra(part: Mapping[str, Any]) -> str:
             "zh": "对数损失 {};校准误差 {},其中 {} 属随机。",
         }
         ours = details["retain"]
-        return _line(told, *(_cell(ours[key], ".3f") for key in ("log_loss", "error", "by_chance")))
+        return figures(told, *(_cell(ours[key], ".3f") for key in ("log_loss", "error", "by_chance")))
     if part["name"] == "level":
         told = {"en": "Value, forecast against what came: {}.", "zh": "金额预测与实际之差:{}。"}
         bias = details["total_bias"]["value"]
-        return _line(told, ", ".join(f"{h} d {_cell(v, '+.1%')}" for h, v in bias.items()) or "–")
+        return figures(told, ", ".join(f"{h} d {_cell(v, '+.1%')}" for h, v in bias.items()) or "–")
     told = {
         "en": "Population shift {}; left of the quality with age: {}.",
         "zh": "人群漂移 {};随时间保留的质量:{}。",
     }
-    return _line(told, _cell(details["population_shift"], ".3f"), _cell(details["kept"], ".0%"))
+    return figures(told, _cell(details["population_shift"], ".3f"), _cell(details["kept"], ".0%"))
 
 
 def _campaign(card: Mapping[str, Any]) -> str:
@@ -139,7 +138,7 @@ def _campaign(card: Mapping[str, Any]) -> str:
         "zh": "以下为假设而非测量:联系 {} 的客户,其中 {} 的流失者被挽留,每次联系成本 {},毛利率 {}。",
     }
     shares = (f"{campaign[key]:.0%}" for key in ("budget_share", "assumed_effect"))
-    return _line(told, *shares, f"{campaign['contact_cost']:g}", f"{campaign['margin_rate']:.0%}")
+    return figures(told, *shares, f"{campaign['contact_cost']:g}", f"{campaign['margin_rate']:.0%}")
 
 
 def _coverage(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -162,7 +161,7 @@ def _coverage(rows: Sequence[Mapping[str, Any]]) -> str:
         )
         for r in rows
     )
-    return _table({"en": "What the intervals of value held", "zh": "价值区间的覆盖"}, heads, cells)
+    return plain_table({"en": "What the intervals of value held", "zh": "价值区间的覆盖"}, heads, cells)
 
 
 def _days(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -173,34 +172,15 @@ def _days(rows: Sequence[Mapping[str, Any]]) -> str:
         {"en": "Evidence", "zh": "依据"},
     )
     cells = ((r["day"], f"{r['customers']:,}", f"{r['churn_rate']:.1%}", r["evidence"]) for r in rows)
-    return _table({"en": "Judged days", "zh": "回测日期"}, heads, cells)
-
-
-def _table(title: Text, heads: Sequence[Text], rows: Any) -> str:
-    top = "".join(f"<th>{_both(head)}</th>" for head in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<section><h2>{_both(title)}</h2><table class="plain"><tr>{top}</tr>{body}</table></section>'
-
-
-def _line(told: Text, *values: str) -> str:
-    shown = {lang: text.format(*values) for lang, text in told.items()} if values else told
-    return f'<p class="figures">{_both(shown)}</p>'
-
-
-def _warning(text: Text) -> str:
-    return f'<p class="warning">{_both(text)}</p>'
+    return plain_table({"en": "Judged days", "zh": "回测日期"}, heads, cells)
 
 
 def _note(text: Text) -> str:
-    return f'<p class="note">{_both(text)}</p>'
+    return f'<p class="note">{both(text)}</p>'
 
 
 def _badge(grade: str | None, size: str = "") -> str:
     return f'<span class="badge {size} grade-{grade or "none"}">{grade or "–"}</span>'
-
-
-def _both(text: Text) -> str:
-    return f'<span class="en" lang="en">{escape(text["en"])}</span><span class="zh" lang="zh">{escape(text["zh"])}</span>'
 
 
 def _number(value: float) -> str:
@@ -220,22 +200,3 @@ _FOOT: Text = {
     "No customer is in this page; every bin holds ten or more.",
     "zh": "横条从 0(随机)到 100(完美);浅色部分为对客户重抽样的 95 % 区间。本页不含任何客户数据;每组至少十人。",
 }
-
-_DOCUMENT = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Retain: quality card</title>
-<style>{style}</style>
-</head>
-<body>
-<input type="radio" name="lang" id="show-en" checked><label for="show-en">English</label>
-<input type="radio" name="lang" id="show-zh"><label for="show-zh">中文</label>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from features.pictures import BLUE, GREY, INK, ORANGE, blank, finished, svg
 
 __all__ = ["card_pictures", "picture_files"]
 
-INK, BLUE, ORANGE, GREY, PALE = "#22303c", "#1f5fa8", "#d9822b", "#8a8a8a", "#e5e5e5"
 _COLOURS = {"retain": BLUE, "recency_rule": "#8a8a8a", "carry_forward": "#b9a46b", "closed_form": ORANGE}
 _LABELS = {"retain": "this model", "carry_forward": "carry-forward", "closed_form": "closed-form BTYD"}
-# Matplotlib's own fonts know no Chinese; the words are put into the finished picture, which holds text as text.
 _CHINESE = {
     "this model": "本模型",
     "recency rule": "近期规则",
@@ -38,9 +33,6 @@ _CHINESE = {
     "share that left": "实际流失比例",
     "ranking quality, 0 to 100": "排序质量(0 至 100)",
 }
-# Text stays text and ids are the same in every run: same card, same bytes.
-_SVG = {"svg.fonttype": "none", "svg.hashsalt": "retain", "font.size": 10}
-_ID = re.compile(r'(id="|url\(#|href="#)([\w.-]+)')
 
 
 def card_pictures(card: Mapping[str, Any]) -> dict[str, str]:
@@ -57,7 +49,9 @@ def card_pictures(card: Mapping[str, Any]) -> dict[str, str]:
         "calibration": _calibration,
         "by_day": _by_day,
     }
-    return {name: _svg(name, make(card)) for name, make in draw.items() if card["pictures"].get(name)}
+    return {
+        name: svg(name, make(card), _CHINESE) for name, make in draw.items() if card["pictures"].get(name)
+    }
 
 
 def picture_files(card: Mapping[str, Any]) -> dict[str, str]:
@@ -67,7 +61,7 @@ def picture_files(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _profit(card: Mapping[str, Any]) -> Figure:
-    figure, axes = _blank("share of customers contacted", "profit, money per 1,000 customers")
+    figure, axes = blank("share of customers contacted", "profit, money per 1,000 customers")
     curves = card["pictures"]["profit"]
     grid = np.linspace(0.0, 1.0, len(curves["retain"]))
     axes.plot(grid, curves["perfect"], color=GREY, linestyle=":", label="perfect choice")
@@ -75,22 +69,22 @@ def _profit(card: Mapping[str, Any]) -> Figure:
     axes.plot(grid, curves["random"], color=GREY, linestyle="--", linewidth=1, label="random choice")
     axes.axvline(card["campaign"]["budget_share"], color=ORANGE, linewidth=1, label="budget")
     axes.yaxis.set_major_formatter("{x:,.10g}")
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def _gains(card: Mapping[str, Any]) -> Figure:
-    figure, axes = _blank("share of customers, highest probability first", "share of leavers found")
+    figure, axes = blank("share of customers, highest probability first", "share of leavers found")
     for name, curve in card["pictures"]["gains"].items():
         width = 2.0 if name == "retain" else 1.2
         grid = np.linspace(0.0, 1.0, len(curve))
         axes.plot(grid, curve, color=_COLOURS.get(name, INK), linewidth=width, label=_label(name))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="random")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def _calibration(card: Mapping[str, Any]) -> Figure:
-    figure, axes = _blank("predicted probability", "share that left")
+    figure, axes = blank("predicted probability", "share that left")
     bins = card["pictures"]["calibration"]
     said, came, rows = (np.array([b[key] for b in bins]) for key in ("probability", "churned", "rows"))
     # Two binomial standard errors: what chance alone would do to a bin of this size.
@@ -98,11 +92,11 @@ def _calibration(card: Mapping[str, Any]) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="right on average")
     axes.errorbar(said, came, yerr=slack, color=BLUE, marker="o", capsize=2, label="this model, by bin")
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def _by_day(card: Mapping[str, Any]) -> Figure:
-    figure, axes = _blank("", "ranking quality, 0 to 100")
+    figure, axes = blank("", "ranking quality, 0 to 100")
     days = [m["day"] for m in card["meetings"]]
     for name, values in card["pictures"]["by_day"].items():
         shown = [np.nan if v is None else v for v in values]
@@ -112,37 +106,8 @@ def _by_day(card: Mapping[str, Any]) -> Figure:
         )
     axes.set_xticks(range(len(days)), days)
     axes.set_ylim(top=100)
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def _label(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
-
-
-def _blank(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=PALE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _finished(figure: Figure, axes: Axes) -> Figure:
-    axes.legend(frameon=False, fontsize=8.5)
-    return figure
-
-
-def _svg(name: str, figure: Figure) -> str:
-    """The picture without the head of a file, its ids made its own, to stand inside a page."""
-    target = io.StringIO()
-    with mpl.rc_context(_SVG):
-        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = target.getvalue()
-    for en, zh in _CHINESE.items():
-        both = f'<tspan class="en">{en}</tspan><tspan class="zh">{zh}</tspan>'
-        text = text.replace(f">{en}</text>", f">{both}</text>")
-    return _ID.sub(rf"\g<1>{name}-\g<2>", text[text.index("<svg") :])

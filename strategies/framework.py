@@ -103,12 +103,12 @@ def tell(framework: Framework, people: pd.DataFrame, found: Found, lang: Languag
     Returns
     -------
     Series of str
-        Index of ``found``. A quantity that is missing is shown as "?".
+        Index of ``found``. A quantity that is missing, or a column that is not there, is shown as "?".
 
     Raises
     ------
     InputError
-        When a reason code has no text, or a text names a column that is not there.
+        When a reason code has no text.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def tell(framework: Framework, people: pd.DataFrame, found: Found, lang: Languag
         template = framework.reasons.get(str(code))
         if template is None:
             raise InputError(f"{framework.name}: the reason {code!r} has no text; add it to its reasons")
-        told[rows] = _filled(framework, template[lang], people.iloc[rows].join(own.iloc[rows]))
+        told[rows] = _filled(template[lang], people.iloc[rows].join(own.iloc[rows]))
     return pd.Series(told, index=found.reason.index, dtype="str")
 
 
@@ -140,16 +140,14 @@ def _in_words(framework: Framework, columns: pd.DataFrame, lang: Language) -> pd
     return told
 
 
-def _filled(framework: Framework, template: str, table: pd.DataFrame) -> list[str]:
+def _filled(template: str, table: pd.DataFrame) -> list[str]:
     """The template with each customer's quantities, column by column."""
     parts: list[list[str]] = []
     for text, name, form, _ in Formatter().parse(template):
         parts.append([text] * len(table))
         if name is None:
             continue
-        if name not in table.columns:
-            raise InputError(f"{framework.name}: a reason names the column {name}, which is not there")
-        parts.append(_shown(table[name], form or ""))
+        parts.append(_shown(table[name], form or "") if name in table.columns else ["?"] * len(table))
     return ["".join(cells) for cells in zip(*parts, strict=True)]
 
 

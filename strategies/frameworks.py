@@ -9,12 +9,24 @@ from typing import Any, Final
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, create_model
 
+from strategies.differentiation import DIFFERENTIATION
 from strategies.framework import Cuts, Found, Framework, Language, tell
+from strategies.key_account import KEY_ACCOUNT
+from strategies.needs import NEEDS
+from strategies.portfolio import PORTFOLIO
 from strategies.pyramid import PYRAMID
+from strategies.worth import WORTH
 
 __all__ = ["FRAMEWORKS", "FrameworkSettings", "Segmented", "moves", "segment", "take_cuts"]
 
-FRAMEWORKS: Final[tuple[Framework, ...]] = (PYRAMID,)
+FRAMEWORKS: Final[tuple[Framework, ...]] = (
+    WORTH,
+    PYRAMID,
+    KEY_ACCOUNT,
+    PORTFOLIO,
+    DIFFERENTIATION,
+    NEEDS,
+)
 
 FrameworkSettings: Final[type[BaseModel]] = create_model(
     "FrameworkSettings",

@@ -1,0 +1,132 @@
+"""Key account, portfolio, differentiation, needs and worth: by hand, total, damped, and unknown where unknown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from strategies.differentiation import DIFFERENTIATION
+from strategies.framework import Found, Framework, tell
+from strategies.key_account import KEY_ACCOUNT, KeyAccountSettings
+from strategies.needs import NEEDS
+from strategies.portfolio import PORTFOLIO
+from strategies.worth import WORTH, WorthSettings
+
+_ALL = (KEY_ACCOUNT, PORTFOLIO, DIFFERENTIATION, NEEDS, WORTH)
+_number = st.one_of(st.none(), st.floats(0, 1e6))
+_COLUMNS = (
+    "value_365d",
+    "value_total",
+    "current_value",
+    "growth_potential",
+    "expected_margin_365d",
+    "clv",
+    "tenure_days",
+    "products",
+    "categories",
+    "loyalty",
+    "irregularity",
+    "complaint_days",
+    "days_since_last",
+    "survey_days",
+    "referrals_total",
+    "discounted_lines_share",
+    "price_low_share",
+    "price_high_share",
+    "category_distance",
+    "contacts_365d",
+)
+
+
+def _answer(framework: Framework, people: pd.DataFrame, before: pd.DataFrame | None = None) -> Found:
+    cuts = {} if framework.cuts is None else framework.cuts(people, framework.settings)
+    return framework.label(people, cuts, framework.settings, before)
+
+
+@st.composite
+def _customer_tables(draw: st.DrawFn) -> pd.DataFrame:
+    names = draw(st.lists(st.sampled_from(_COLUMNS), unique=True))
+    rows = draw(st.integers(1, 12))
+    columns = {n: draw(st.lists(_number, min_size=rows, max_size=rows)) for n in names}
+    ids = [f"c{i}" for i in range(rows)]
+    return pd.DataFrame({"customer_id": ids, **columns}).astype(dict.fromkeys(names, "float64"))
+
+
+@pytest.mark.parametrize("framework", _ALL, ids=lambda f: f.name)
+@settings(max_examples=40)
+@given(people=_customer_tables())
+def test_any_table_gets_known_labels_and_reasons_that_can_be_told(
+    framework: Framework, people: pd.DataFrame
+) -> None:
+    found = _answer(framework, people)
+    assert list(found.columns.columns) == list(framework.columns)
+    texts = found.columns.columns[[d.kind not in "fib" for d in found.columns.dtypes]]
+    assert all(set(found.columns[c]) <= set(framework.labels) for c in texts)
+    assert set(found.reason) <= set(framework.reasons)
+    assert tell(framework, people, found, "en").str.len().gt(0).all()
+    assert tell(framework, people, found, "zh").str.len().gt(0).all()
+
+
+def test_the_largest_fifty_are_key_accounts_ten_of_them_a() -> None:
+    people = pd.DataFrame({"customer_id": [str(i) for i in range(200)], "value_365d": np.arange(200.0)})
+    counts = _answer(KEY_ACCOUNT, people).columns["key_account"].value_counts().to_dict()
+    assert counts == {"none": 150, "C": 25, "B": 15, "A": 10}
+
+
+def test_a_small_account_with_a_top_non_monetary_rank_is_raised() -> None:
+    people = pd.DataFrame(
+        {
+            "customer_id": [str(i) for i in range(200)],
+            "value_365d": np.arange(200.0),
+            "loyalty": [0.9 if i == 160 else 0.1 for i in range(200)],
+        }
+    )
+    found = _answer(KEY_ACCOUNT, people)
+    assert (found.columns.loc[160, "key_account"], found.reason[160]) == ("B", "raised")
+
+
+def test_weights_that_do_not_sum_to_one_are_refused() -> None:
+    with pytest.raises(ValidationError, match="sum to 1"):
+        KeyAccountSettings(loyalty=0.9)
+
+
+def test_a_shop_without_categories_prices_and_channels_has_no_needs_difference() -> None:
+    found = _answer(DIFFERENTIATION, pd.DataFrame({"customer_id": ["a"], "current_value": [3.0]}))
+    assert found.columns.loc[0, "differentiation_cell"] == "unknown"
+    assert found.reason[0] == "no_mix"
+
+
+def test_a_customer_near_the_edge_keeps_the_cell() -> None:
+    people = pd.DataFrame({"customer_id": ["a"], "current_value": [9.8], "category_distance": [0.48]})
+    before = pd.DataFrame({"differentiation_cell": ["one_to_one"]}, index=["a"])
+    cuts = {"value": 10.0, "difference": 0.5}
+    kept = DIFFERENTIATION.label(people, cuts, DIFFERENTIATION.settings, before)
+    fresh = DIFFERENTIATION.label(people, cuts, DIFFERENTIATION.settings, None)
+    cells = [f.columns.loc[0, "differentiation_cell"] for f in (kept, fresh)]
+    assert cells == ["one_to_one", "mass_market"]
+
+
+def test_wallet_share_takes_the_place_of_breadth_and_tenure() -> None:
+    people = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "wallet_share": [0.9, None],
+            "tenure_days": [1.0, 1000.0],
+            "current_value": [5.0, 9.0],
+        }
+    )
+    found = _answer(PORTFOLIO, people).columns
+    assert found["portfolio_cell"].tolist() == ["cash_cow", "star"]
+
+
+def test_costs_that_are_not_known_are_not_taken_off_and_said() -> None:
+    people = pd.DataFrame(
+        {"customer_id": ["a"], "current_value": [30.0], "value_total": [1000.0], "clv": [50.0]}
+    )
+    found = WORTH.label(people, {}, WorthSettings(margin_rate=0.2), None)
+    assert found.columns.iloc[0].tolist() == [30.0, 200.0, 250.0]
+    assert "cost of acquisition not known" in tell(WORTH, people, found, "en").iloc[0]

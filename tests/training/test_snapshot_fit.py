@@ -9,11 +9,18 @@ import pytest
 
 from features.errors import InputError, ModelError
 from tests.training.flat_tables import telecom
-from training.contracts.snapshot_fit import fit_snapshot_model, fit_trees, learn_columns, stratified_folds
+from training.contracts.snapshot_fit import (
+    _ridge,
+    fit_snapshot_model,
+    fit_trees,
+    learn_columns,
+    stratified_folds,
+)
 from training.contracts.snapshot_judge import LEARNERS, repeats_for
 from training.contracts.snapshot_table import SnapshotTable, snapshot_table
 from training.contracts.snapshot_train import SnapshotTrained, train_snapshot
 from training.metrics import log_loss, roc_auc
+from training.models.head import sigmoid
 from training.models.snapshot_bundle import SnapshotBundle
 from training.models.snapshot_model import SnapshotModel, tree_matrix
 
@@ -36,6 +43,17 @@ def test_columns_that_tell_something_beat_the_base_rate(trained: SnapshotTrained
     assert trained.judged.models["retain"]["roc_auc"] > 0.75
     gain = trained.judged.against["base_rate"]["log_loss"]
     assert gain.low < gain.difference < min(0.0, gain.high)
+
+
+def test_a_ridge_of_more_columns_than_rows_is_solved_in_the_space_of_the_rows() -> None:
+    """At its optimum the weights are Σ (y − p) x / strength, whichever way they were found."""
+    rng = np.random.default_rng(5)
+    matrix, left = rng.normal(size=(30, 6000)), (np.arange(30) % 3 == 0).astype(float)
+    for linear, strength in zip(_ridge(matrix, left, (5.0, 25.0)), (5.0, 25.0), strict=True):
+        centred = matrix - np.array(linear.means)
+        missed = left - sigmoid(linear.intercept + centred @ np.array(linear.weights))
+        assert missed.sum() == pytest.approx(0.0, abs=1e-4)
+        assert centred.T @ missed / strength == pytest.approx(np.array(linear.weights), abs=1e-6)
 
 
 def test_noise_keeps_the_base_rate() -> None:

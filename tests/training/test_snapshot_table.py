@@ -113,6 +113,17 @@ def test_a_table_without_anything_to_learn_from_is_refused() -> None:
         snapshot_table(pd.DataFrame({"left": [0, 1], "same": [1, 1]}), "left")
 
 
+def test_more_columns_than_rows_can_teach_are_refused_before_they_are_read() -> None:
+    wide = pd.DataFrame(np.zeros((120, 2000)), columns=[f"c{n}" for n in range(2000)]).astype(str)
+    wide["left"] = ["yes", "no"] * 60
+    with pytest.raises(InputError, match=r"2,000 columns beside 120 rows.*at most 1,000.*--drop"):
+        snapshot_table(wide, "left")
+    few = snapshot_table(
+        wide.assign(x=np.arange(120) % 9, y=np.arange(120) % 7), "left", drop=list(wide)[:-1]
+    )
+    assert [column.name for column in few.columns] == ["x", "y"]
+
+
 def test_unknown_columns_and_values_are_told() -> None:
     with pytest.raises(ConfigError, match="no column 'lefft'; its columns are 'x', 'left'"):
         snapshot_table(labelled(["Yes", "No"]), "lefft")

@@ -167,15 +167,23 @@ def _learned(column: FlatColumn, values: pd.Series) -> FlatColumn:
 
 
 def _ridge(matrix: Floats, left: Floats, strengths: tuple[float, ...]) -> list[Linear]:
-    """Ridge logistic regressions with a free intercept, each started from the one before."""
+    """Ridge logistic regressions with a free intercept, each started from the one before.
+
+    Their weights lie in the space that the rows span: with more columns than rows they are solved there, which gives
+    the same answer from small matrices (Hastie & Tibshirani 2004, Efficient quadratic regularization, section 2).
+    """
     from sklearn.linear_model import LogisticRegression
 
     means = matrix.mean(axis=0)
+    rows = matrix - means
+    axes = np.linalg.svd(rows, full_matrices=False)[2] if rows.shape[1] > rows.shape[0] else None
+    if axes is not None:
+        rows = rows @ axes.T
     model = LogisticRegression(solver="newton-cholesky", warm_start=True, max_iter=200, tol=1e-6)
     found = []
     for strength in strengths:
-        model.set_params(C=1.0 / strength).fit(matrix - means, left)
-        weights = model.coef_[0]
+        model.set_params(C=1.0 / strength).fit(rows, left)
+        weights = model.coef_[0] if axes is None else model.coef_[0] @ axes
         found.append(Linear(float(model.intercept_[0]), tuple(map(float, weights)), tuple(map(float, means))))
     return found
 

@@ -28,6 +28,7 @@ _LEADING_ZERO = re.compile(r"0\d")
 _SAMPLE = 200
 _OWN_SHARE = 0.5
 _MOST_LEVELS = 20
+_MOST_COLUMNS = 1_000
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def snapshot_table(
     ConfigError
         A named column or value is not there.
     InputError
-        The label has more than two values or two that mean nothing to us, a number is infinite, or no
-        column is left to learn from.
+        The label has more than two values or two that mean nothing to us, a number is infinite, no column is
+        left to learn from, or there are more columns than 1,000 and than rows.
     NotEnoughData
         No row has a label, or all have the same.
 
@@ -100,6 +101,7 @@ def snapshot_table(
     ([1.0, 0.0, 1.0, 0.0], 'category', ('no column names the customers: rows are numbered',))
     """
     _refuse_unknown(table, [label, *([id_column] if id_column else []), *drop])
+    _refuse_wide(len(table), len({str(n) for n in table.columns} - {label, id_column, *drop}))
     left, positive, notes = _left(table[label], label, positive)
     table, left = table[~np.isnan(left)].reset_index(drop=True), left[~np.isnan(left)]
     kept: list[FlatColumn] = []
@@ -127,6 +129,15 @@ def _refuse_unknown(table: pd.DataFrame, named: Sequence[str]) -> None:
     if absent:
         raise ConfigError(
             f"the table has no column {absent[0]!r}; its columns are {', '.join(repr(n) for n in there[:30])}"
+        )
+
+
+def _refuse_wide(rows: int, columns: int) -> None:
+    if columns > max(_MOST_COLUMNS, rows):
+        raise InputError(
+            f"the table has {columns:,} columns beside {rows:,} rows: with so many, some fit by chance alone, and "
+            f"comparing them would take hours. Keep those that may matter, at most {_MOST_COLUMNS:,} or as many as "
+            "there are rows: export fewer, or leave others out with --drop COLUMN"
         )
 
 

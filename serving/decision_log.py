@@ -1,0 +1,274 @@
+"""What was decided and what came of it: an append-only log in the state database.
+
+A decision is logged once and never changed, with the chance it had, so that later everything can be told apart by
+lot. Results that come back are kept in every version; the latest counts. The log has tables and a layout version
+of its own, so that a database that held only scores is given them when it is first opened as a log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from features.errors import ConfigError, InputError
+from serving.database import explained_error, open_engine, transaction_options
+from serving.log_frames import DECISION, RESULT, check_decisions, check_results, from_rows, latest, to_rows
+
+__all__ = ["DecisionLog", "Saved"]
+
+LOG_VERSION = 1
+BATCH = 5_000
+
+_metadata = sa.MetaData()
+_schema = sa.Table("decision_log_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
+_TYPES: Final[dict[str, Any]] = {"text": sa.Text, "number": sa.Double, "flag": sa.Boolean}
+_decisions = sa.Table(
+    "decisions",
+    _metadata,
+    sa.Column("decision_id", sa.Text, primary_key=True),
+    *(sa.Column(name, _TYPES[kind]) for name, kind in DECISION.items() if name != "decision_id"),
+    # labels and whatever else was known on the day, as JSON: a new strategy table is tested on them
+    sa.Column("more", sa.Text, nullable=False),
+    sa.Index("decisions_run", "run_id"),
+    sa.Index("decisions_day", "as_of"),
+)
+_results = sa.Table(
+    "decision_results",
+    _metadata,
+    sa.Column("decision_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *(sa.Column(name, _TYPES[kind]) for name, kind in RESULT.items() if name != "decision_id"),
+)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What saving did: rows that were new, that were known already, and that replaced an earlier report."""
+
+    new: int
+    known: int = 0
+    corrected: int = 0
+
+
+class DecisionLog:
+    """The log of decisions and of their results.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy address of the state database, as `serving.store.Store` takes it.
+
+    Raises
+    ------
+    ConfigError
+        The address cannot be used, or the log was made by another version of Retain.
+
+    Examples
+    --------
+    >>> log = DecisionLog("sqlite://")
+    >>> frame = pd.DataFrame({"decision_id": ["a1"], "run_id": "r1", "customer_id": "007", "offer": "call"})
+    >>> frame = frame.assign(as_of=date(2026, 1, 5), arm="treat", propensity=0.9, cost=2.0, channel="phone")
+    >>> frame = frame.assign(policy_version="c0ffee", strategy="rescue", status="active", value_class="gold")
+    >>> log.save(frame), log.save(frame)
+    (Saved(new=1, known=0, corrected=0), Saved(new=0, known=1, corrected=0))
+    >>> log.decisions()[["customer_id", "propensity", "status"]].values.tolist()
+    [['007', 0.9, 'active']]
+    >>> log.close()
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = open_engine(sa.make_url(url))
+            self._options = transaction_options(self._engine)
+        except (SQLAlchemyError, ImportError) as error:
+            raise ConfigError(
+                f"state database: the address cannot be used ({type(error).__name__}). "
+                f"Give for example sqlite:///state/retain.db, or install retain[postgres] for PostgreSQL."
+            ) from error
+        found = self._layout()
+        if found != LOG_VERSION:
+            self.close()
+            raise ConfigError(
+                f"decision log: its layout is version {found}, this program reads {LOG_VERSION}. "
+                f"Use the Retain it was made with, or give a new database."
+            )
+
+    def save(self, frame: pd.DataFrame) -> Saved:
+        """Log decisions; what is there already with the same content stays as it is.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row per decision: ``decision_id, run_id, as_of, customer_id, policy_version, strategy, offer,
+            channel, cost, arm, propensity``, and where known ``planned_offer`` (`offer` without it),
+            ``expected_gain, effect, effect_source, value_at_stake, value_class, due_date, owner``. Further
+            columns (labels, churn probability …) are kept with their values.
+
+        Returns
+        -------
+        Saved
+
+        Raises
+        ------
+        InputError
+            Columns or values are missing or make no sense; ids are doubled; or a decision is in the log with
+            other content. Nothing is saved then.
+        LockedError, PublishError
+            Another process writes, or the database cannot be written.
+        """
+        check_decisions(frame)
+        rows = to_rows(frame, DECISION)
+        with self._writing() as connection:
+            runs = sorted({row["run_id"] for row in rows})
+            old = {row["decision_id"]: row for row in self._of_runs(connection, runs)}
+            fresh = [row for row in rows if row["decision_id"] not in old]
+            other = [n for n, row in enumerate(rows, 1) if old.get(row["decision_id"], row) != row]
+            if other:
+                raise InputError(
+                    f"decision log: {len(other):,} of {len(rows):,} decisions are logged already with other "
+                    f"content, the first in row {other[0]:,}. Logged decisions are never changed: give the run "
+                    "a name of its own, or save it as it was."
+                )
+            _insert(connection, _decisions, fresh)
+        return Saved(len(fresh), len(rows) - len(fresh))
+
+    def decisions(self, run_id: str | None = None, *, since: date | None = None) -> pd.DataFrame:
+        """Logged decisions, by day and decision.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            Of this run only.
+        since : date, optional
+            With ``as_of`` on this day or later only.
+        """
+        query = sa.select(_decisions).order_by(_decisions.c.as_of, _decisions.c.decision_id)
+        if run_id is not None:
+            query = query.where(_decisions.c.run_id == run_id)
+        if since is not None:
+            query = query.where(_decisions.c.as_of >= since.isoformat())
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return from_rows(rows, [*_decisions.c.keys()], DECISION)
+
+    def save_results(self, frame: pd.DataFrame) -> Saved:
+        """Log what came back of decisions; a report that is there already is left out.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row per decision: ``decision_id`` and where known ``reached``, ``accepted`` (flags),
+            ``refusal_reason``, ``cost`` (money, >= 0), ``time``.
+
+        Returns
+        -------
+        Saved
+            ``corrected``: reports that differ from an earlier one of the same decision and take its place.
+
+        Raises
+        ------
+        InputError
+            A decision is not in the log, ids are doubled, or values make no sense.
+        """
+        check_results(frame)
+        rows = to_rows(frame, RESULT)
+        wanted = [row["decision_id"] for row in rows]
+        with self._writing() as connection:
+            known = self._known(connection, wanted)
+            if unknown := [n for n, name in enumerate(wanted, 1) if name not in known]:
+                raise InputError(
+                    f"decision log: {len(unknown):,} of {len(rows):,} results belong to no logged decision, the "
+                    f"first in row {unknown[0]:,}. Import the file with the ids of the list it answers."
+                )
+            old = self._reports(connection, set(wanted))
+            fresh = [row for row in rows if row not in old.get(row["decision_id"], [])]
+            counted = [{**row, "version": 1 + len(old.get(row["decision_id"], []))} for row in fresh]
+            _insert(connection, _results, counted)
+        corrected = sum(row["version"] > 1 for row in counted)
+        return Saved(len(fresh) - corrected, len(rows) - len(fresh), corrected)
+
+    def results(self) -> pd.DataFrame:
+        """The report that counts for each decision, with ``version`` (2 or more: it was corrected).
+
+        Notes
+        -----
+        The report of the latest time counts; one without a time counts as later than those before it.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_results)).all()
+        return latest(from_rows(rows, [*_results.c.keys()], RESULT))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _of_runs(self, connection: sa.Connection, runs: Sequence[str]) -> Iterator[dict[str, Any]]:
+        query = sa.select(_decisions).where(_decisions.c.run_id.in_(runs))
+        for row in connection.execute(query, execution_options={"yield_per": BATCH}).mappings():
+            yield dict(row)
+
+    def _known(self, connection: sa.Connection, wanted: Sequence[str]) -> set[str]:
+        query = sa.select(_decisions.c.decision_id)
+        found: set[str] = set()
+        for start in range(0, len(wanted), BATCH):
+            some = query.where(_decisions.c.decision_id.in_(wanted[start : start + BATCH]))
+            found |= {name for (name,) in connection.execute(some)}
+        return found
+
+    def _reports(self, connection: sa.Connection, wanted: set[str]) -> dict[str, list[dict[str, Any]]]:
+        """All versions of the reports of some decisions."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in connection.execute(sa.select(_results)).mappings():
+            if row["decision_id"] in wanted:
+                report = {name: row[name] for name in RESULT}
+                found.setdefault(report["decision_id"], []).append(report)
+        return found
+
+    def _layout(self) -> int | None:
+        """The version of the log's tables, made when they are not there; readers need no lock for it."""
+        with self._reading() as connection:
+            ready = sa.inspect(connection).has_table(_schema.name)
+            found = connection.scalar(sa.select(sa.func.max(_schema.c.version))) if ready else None
+        if found is not None:
+            return found
+        with self._transaction(writing=True) as connection:
+            _metadata.create_all(connection)
+            if connection.scalar(sa.select(sa.func.max(_schema.c.version))) is None:
+                connection.execute(sa.insert(_schema), {"version": LOG_VERSION})
+            return connection.scalar(sa.select(sa.func.max(_schema.c.version)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._transaction(writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._transaction(writing=True) as connection:
+            # one writer at a time, also on PostgreSQL; SQLite has locked already
+            connection.execute(sa.select(_schema.c.version).with_for_update())
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Iterator[sa.Connection]:
+        """One consistent view; committed as a whole or not at all."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(**self._options[writing])
+                with connection.begin():
+                    yield connection
+        except (DBAPIError, sqlite3.Error) as error:
+            raise explained_error(error, writing) from None  # the engine's message may quote a customer's row
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    for start in range(0, len(rows), BATCH):
+        connection.execute(sa.insert(table), list(rows[start : start + BATCH]))

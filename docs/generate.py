@@ -109,7 +109,7 @@ def _configuration() -> str:
         if name == "schema":
             continue
         model = definitions[_model_name(field)]
-        label = "offers.NAME" if name == "offers" else name
+        label = f"{name}.NAME" if name in ("offers", "channels") else name
         own = {k: f for k, f in model["properties"].items() if _model_name(f) != "TableSource"}
         parts.append(_section(label, model | {"properties": own}))
         if len(own) < len(model["properties"]):

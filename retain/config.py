@@ -18,7 +18,7 @@ from features.errors import ConfigError
 from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
-from strategies.settings import OfferSettings, StrategySettings
+from strategies.settings import ChannelSettings, OfferSettings, StrategySettings
 from training.settings import (
     CardSettings,
     ChurnSettings,
@@ -71,6 +71,7 @@ class RetainConfig(BaseModel):
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
     offers: dict[str, OfferSettings] = Field(default_factory=dict)
+    channels: dict[str, ChannelSettings] = Field(default_factory=dict)
 
     @property
     def training(self) -> TrainingSettings:
@@ -149,10 +150,11 @@ class Project:
 
     @property
     def strategies(self) -> StrategySettings:
-        """``[strategies]``, with the file of a table resolved against the folder of the configuration."""
+        """``[strategies]``, with its files resolved against the folder of the configuration."""
         given = self.config.strategies
-        place = None if given.table is None else (self.base / given.table).absolute()
-        return given.model_copy(update={"table": place})
+        named = {"table": given.table, "offers": given.offers}
+        files = {name: path and (self.base / path).absolute() for name, path in named.items()}
+        return given.model_copy(update=files)
 
 
 def load_config(path: Path) -> Project:

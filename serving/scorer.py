@@ -174,7 +174,8 @@ class Scorer:
     def _decided(self, found: dict[str, Any]) -> dict[str, pd.Series]:
         labels = {name: found[name] for name in ("value_class", "status")}
         labels["risk"] = risk(found["churn_probability"], self.settings)
-        chosen = assign(pd.DataFrame(labels), self.table).drop(columns="strategy_reason")
+        unknown = dict.fromkeys(("lifecycle_stage", "satisfaction_loyalty"), "unknown")
+        chosen = assign(pd.DataFrame(labels).assign(**unknown), self.table).drop(columns="strategy_reason")
         return {"risk": labels["risk"], **_columns(chosen)}
 
     def _reasons(self, features: pd.DataFrame, groups: pd.DataFrame) -> dict[str, pd.Series]:

@@ -1,10 +1,9 @@
-"""The strategy table: value class, status and risk to one strategy with a reason, from one editable file."""
+"""The strategy table: value, stage, satisfaction and loyalty, risk and status to one strategy with a reason."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -13,15 +12,26 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from features.errors import ConfigError, InputError
+from features.errors import InputError
 from strategies.columns import require
-from strategies.strategy_rules import CELLS, KEYS, Cell, Rule, coverage_faults, read_names, read_rules
+from strategies.edited_file import did_you_mean, is_csv, read_csv, read_edited, read_toml, refuse
+from strategies.strategy_rules import (
+    CELLS,
+    COLUMNS,
+    KEYS,
+    Rule,
+    first_match,
+    read_names,
+    read_rules,
+    rows_of_toml,
+)
 
-__all__ = ["StrategyTable", "assign"]
+__all__ = ["StrategyTable", "assign", "default_text"]
 
 # Column of the list and the part of the rule it shows.
-_COLUMNS: Final = {
+_SHOWN: Final = {
     "strategy": "strategy",
     "strategy_reason": "reason",
     "strategy_reason_en": "en",
@@ -31,22 +41,25 @@ _COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class StrategyTable:
-    """A checked table: every combination of labels is covered by exactly one rule.
+    """A checked table: the first rule that covers a combination of labels decides, and every one is covered.
 
     Parameters
     ----------
     rules : tuple of Rule
-        In the order of the file, which has no meaning.
+        In the order of the file.
     names : dict
         Strategy code to its English and Chinese name.
 
     Examples
     --------
+    A gold customer about to leave; the same one, dissatisfied and not loyal either.
+
     >>> table = StrategyTable.default()
-    >>> table.rule("gold", "active", "high").strategy
+    >>> known = {"value_class": "gold", "lifecycle_stage": "commitment", "risk": "high", "status": "active"}
+    >>> table.rule(satisfaction_loyalty="unknown", **known).strategy
     'rescue'
-    >>> table.names["rescue"]["zh"]
-    '紧急挽留:立即专人联系'
+    >>> table.names[table.rule(satisfaction_loyalty="saboteur", **known).strategy]["zh"]
+    '绿色通道:12小时内上报最高层,24小时内答复'
     """
 
     rules: tuple[Rule, ...]
@@ -55,25 +68,18 @@ class StrategyTable:
     @classmethod
     def default(cls) -> StrategyTable:
         """The textbook policy that comes with Retain."""
-        text = files("strategies").joinpath("default_strategies.toml").read_text(encoding="utf-8")
-        return cls.parse(text, source="default_strategies.toml")
+        return cls.parse(default_text(), source="default_strategies.toml")
 
     @classmethod
     def load(cls, path: Path) -> StrategyTable:
-        """Read a table from a file.
+        """Read a table from a file; CSV when its name ends so, else TOML.
 
         Raises
         ------
         ConfigError
             When the file cannot be read, or for all its faults at once.
         """
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror}); see [strategies] table") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8") from None
-        return cls.parse(text, source=path.name)
+        return cls.parse(read_edited(path, named_by="[strategies] table"), source=path.name)
 
     @classmethod
     def parse(cls, text: str, *, source: str = "strategy table") -> StrategyTable:
@@ -82,54 +88,121 @@ class StrategyTable:
         Parameters
         ----------
         text : str
-            TOML with ``[strategies]`` and ``[[rule]]``, as in ``default_strategies.toml``.
+            TOML with ``[strategies]`` and ``[[rule]]``, as in ``default_strategies.toml``; or CSV with the columns
+            value_class, lifecycle_stage, satisfaction_loyalty, risk, status, strategy, reason, en and zh, whose
+            strategies are those of the default table. A key that is left out, empty or ``*`` means any label;
+            several are separated by ``|``.
         source : str
-            Name of the file, for messages.
+            Name of the file, for messages; ``.csv`` at its end means CSV.
 
         Raises
         ------
         ConfigError
-            All faults at once, each with row and line: syntax, unknown or missing keys and labels, cells
-            covered twice or not at all.
+            All faults at once, each with row and line: syntax, unknown or missing keys and labels, rules
+            that can never be reached, combinations that no rule covers.
+
+        Examples
+        --------
+        >>> table = StrategyTable.parse(
+        ...     "value_class,risk,strategy,reason,en,zh\\n"
+        ...     "gold|platinum,high,rescue,best_at_risk,call now,立即致电\\n"
+        ...     ",,observe,others,wait,观察\\n", source="mine.csv")
+        >>> [rule.strategy for rule in table.rules]
+        ['rescue', 'observe']
         """
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{source} is not valid TOML: {error}") from None
-        faults = [
-            f"{key} is unknown; expected [strategies] and [[rule]]"
-            for key in data
-            if key not in ("strategies", "rule")
-        ]
-        names = read_names(data.get("strategies"), faults)
-        rules = read_rules(data.get("rule"), names, text, faults)
-        # Gaps are only worth naming once every row reads well.
-        faults = faults or coverage_faults(rules)
-        if faults:
-            raise ConfigError("\n  ".join([f"{source} has {len(faults)} fault(s):", *faults]))
+        faults: list[str] = []
+        if is_csv(source):
+            names = cls.default().names
+            head, lines = read_csv(text, source)
+            unknown = [f"column {n!r} is unknown{did_you_mean(n, COLUMNS)}" for n in head if n not in COLUMNS]
+            refuse(source, unknown)
+            rows = [(f"rule {i} (line {line})", row) for i, (line, row) in enumerate(lines, 1)]
+            if not rows:
+                faults.append("there is no row; expected rows that cover every combination")
+        else:
+            data = read_toml(text, source)
+            faults += [
+                f"{key} is unknown; expected [strategies] and [[rule]]"
+                for key in data
+                if key not in ("strategies", "rule")
+            ]
+            names = read_names(data.get("strategies"), faults)
+            rows = rows_of_toml(data.get("rule"), text, faults)
+        rules = read_rules(rows, names, faults)
+        # What covers what is only worth telling once every row reads well.
+        if not faults:
+            first_match(rules, faults)
+        refuse(source, faults)
         return cls(rules, names)
 
     @cached_property
-    def cells(self) -> dict[Cell, Rule]:
-        """Every combination (value class, status, risk) and its one rule."""
-        return {cell: rule for rule in self.rules for cell in rule.cells}
+    def numbers(self) -> NDArray[np.int16]:
+        """For every combination, by the order of `KEYS`, the number of the rule that decides."""
+        return first_match(self.rules, [])
 
-    def rule(self, value_class: str, status: str, risk: str) -> Rule:
-        """The one rule of a combination; KeyError for a label that does not exist."""
-        return self.cells[value_class, status, risk]
+    @cached_property
+    def told(self) -> pd.DataFrame:
+        """What the list shows of each rule, in their order."""
+        return pd.DataFrame(
+            {column: [getattr(rule, part) for rule in self.rules] for column, part in _SHOWN.items()},
+            dtype="str",
+        )
+
+    def rule(
+        self, *, value_class: str, lifecycle_stage: str, satisfaction_loyalty: str, risk: str, status: str
+    ) -> Rule:
+        """The rule that decides for a combination; ValueError for a label that does not exist."""
+        given = (value_class, lifecycle_stage, satisfaction_loyalty, risk, status)
+        place = tuple(known.index(label) for known, label in zip(KEYS.values(), given, strict=True))
+        return self.rules[self.numbers[place]]
 
     @cached_property
     def version(self) -> str:
-        """First 12 hex digits of the SHA-256 of the content; comments and the order of rows do not count.
+        """First 12 hex digits of the SHA-256 of what it says of every combination, and of the names.
+
+        Comments and spelling do not count, and the order of rules only where it changes a decision.
 
         Examples
         --------
         >>> StrategyTable.default().version == StrategyTable.default().version
         True
         """
-        cells = {"|".join(c): [r.strategy, r.reason, r.en, r.zh] for c, r in self.cells.items()}
+        told = [[r.strategy, r.reason, r.en, r.zh] for r in self.rules]
+        # Rules of the same words are one, however they are cut into rows.
+        words = [json.dumps(part, ensure_ascii=False) for part in told]
+        cells = [words[i] for i in self.numbers.ravel()]
         content = json.dumps({"cells": cells, "names": self.names}, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def diff(self, other: StrategyTable) -> pd.DataFrame:
+        """The combinations that another table treats otherwise.
+
+        Returns
+        -------
+        DataFrame
+            The five labels, ``strategy`` here and ``other_strategy`` there; one row per combination whose strategy
+            differs.
+
+        Examples
+        --------
+        >>> table = StrategyTable.default()
+        >>> len(table.diff(table))
+        0
+        """
+        here, there = (
+            np.array([rule.strategy for rule in table.rules], dtype=object)[table.numbers.ravel()]
+            for table in (self, other)
+        )
+        cells = pd.DataFrame(list(CELLS), columns=list(KEYS), dtype="str")
+        cells = cells.assign(
+            strategy=pd.array(here, dtype="str"), other_strategy=pd.array(there, dtype="str")
+        )
+        return cells[here != there].reset_index(drop=True)
+
+
+def default_text() -> str:
+    """The text of the default table, to start one's own from."""
+    return files("strategies").joinpath("default_strategies.toml").read_text(encoding="utf-8")
 
 
 def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
@@ -138,7 +211,8 @@ def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        One row per customer with ``value_class``, ``status`` and ``risk``.
+        One row per customer with ``value_class``, ``lifecycle_stage``, ``satisfaction_loyalty``, ``risk`` and
+        ``status``; what is not known is ``unknown``.
     table : StrategyTable
         The checked table.
 
@@ -156,12 +230,13 @@ def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
     Examples
     --------
     >>> people = pd.DataFrame({"value_class": ["gold"], "status": ["lost"], "risk": ["high"]})
+    >>> people = people.assign(lifecycle_stage="unknown", satisfaction_loyalty="unknown")
     >>> assign(people, StrategyTable.default()).loc[0, ["strategy", "strategy_reason"]].tolist()
     ['win_back', 'gold_lost']
     """
     require(frame, tuple(KEYS), step="strategies")
     # One number per combination, so that a customer costs a look-up in an array and not a search.
-    number = np.zeros(len(frame), dtype=np.int64)
+    places = []
     for key, known in KEYS.items():
         code = pd.Index(known).get_indexer(pd.Index(frame[key]))
         if (code < 0).any():
@@ -169,10 +244,5 @@ def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
                 f"strategies: {key} holds {int((code < 0).sum())} value(s) that are no label, e.g. "
                 f"{frame[key][code < 0].iloc[0]!r}; expected {', '.join(known)}."
             )
-        number = number * len(known) + code
-    rules = [table.cells[cell] for cell in CELLS]
-    columns = {
-        column: np.array([getattr(rule, part) for rule in rules], dtype=object)[number]
-        for column, part in _COLUMNS.items()
-    }
-    return pd.DataFrame(columns, index=frame.index, dtype="str")
+        places.append(code)
+    return table.told.take(table.numbers[tuple(places)]).set_axis(frame.index)

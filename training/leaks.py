@@ -3,6 +3,10 @@
 A satisfaction score asked when the customer left, a reason for leaving, a count that reaches past the cut-off:
 such columns make every back-test look splendid and every live list worthless. They give themselves away, because
 nothing that was honestly known beforehand, alone, beats all else that was known.
+
+What Retain itself counts from past purchases cannot know the label, which is made of later ones. Where such a column
+alone tells who leaves, the customers are all alike (each with three orders, say): that is told, not refused. Returns,
+and events of all other tables, may be dated before they were known: these stop.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import InputError
+from features.pipeline import FAMILIES
+from features.returns import RETURNS
 from training.metrics import roc_auc, row_log_loss
 from training.panel import Panel
 
@@ -32,6 +38,7 @@ _LEAD = 0.1
 _LEAD_OPEN = 0.25
 _CERTAIN = 0.95
 _ROWS = 4000
+_SHOWN = 5
 _RARE = 500
 _FEWEST = 10
 _BINS = 32
@@ -39,6 +46,12 @@ _FOLDS = 3
 _TRUST = 2.0
 # A column that is wrong once is not ruled out by that alone.
 _LEAST = 1e-6
+_OF_PURCHASES = frozenset(
+    name
+    for family in FAMILIES
+    if family.source == "orders" and family is not RETURNS
+    for name in family.names
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,11 @@ those who left and 0% of the others
 `--allow COLUMN`
     >>> check_leaks(table, left, allow=["reason"])
     """
-    found = find_leaks(features, target, allow=allow, redundant=redundant)
+    _stop(find_leaks(features, target, allow=allow, redundant=redundant), remedy)
+
+
+def _stop(found: Sequence[Leak], remedy: str) -> None:
+    """Raises when there is any."""
     if not found:
         return
     one = len(found) == 1
@@ -127,7 +144,7 @@ those who left and 0% of the others
     )
 
 
-def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) -> None:
+def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) -> tuple[str, ...]:
     """Stops when a feature of a panel knows the churn label of its window.
 
     Parameters
@@ -139,10 +156,15 @@ def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) ->
     allow : sequence of str
         Columns the user vouches for.
 
+    Returns
+    -------
+    tuple of str
+        What to tell when columns counted from purchases alone tell who leaves; empty otherwise.
+
     Raises
     ------
     InputError
-        The suspects by name.
+        The suspects by name, among columns of returns and of other tables than orders.
     """
     rows = _latest_mixed(panel.labelled(window_days, by=panel.as_of), f"orders_ahead_{window_days}")
     gone = (rows[f"orders_ahead_{window_days}"] == 0).to_numpy()
@@ -152,7 +174,18 @@ def check_panel(panel: Panel, window_days: int, *, allow: Sequence[str] = ()) ->
         "their table holds rows dated before they were known; give it `known_at`, repair its times, or, if the "
         "column is right, name it in [churn] allow_columns"
     )
-    check_leaks(rows.iloc[chosen][names], gone[chosen], allow=allow, remedy=remedy, redundant=True)
+    found = find_leaks(rows.iloc[chosen][names], gone[chosen], allow=allow, redundant=True)
+    _stop([leak for leak in found if leak.column not in _OF_PURCHASES], remedy)
+    return (_alike([leak.column for leak in found]),) if found else ()
+
+
+def _alike(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    return (
+        f"{len(names)} column(s) of past purchases alone tell who leaves ({shown}): all customers seem to be alike, "
+        "such as with equally many orders each; if order lines were entered later than they are dated, give the table "
+        "`known_at`"
+    )
 
 
 def _latest_mixed(rows: pd.DataFrame, orders: str) -> pd.DataFrame:

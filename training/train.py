@@ -82,9 +82,9 @@ def train(
     window = settings.churn.window_days
     tell("building the panel", 0.0)
     panel = anchored(build_panel(tables, as_of, sorted({window, *settings.value.horizons_days})))
-    check_panel(panel, window, allow=settings.churn.allow_columns)
+    alike = check_panel(panel, window, allow=settings.churn.allow_columns)
     evidence, why = evidence_for(panel, window)
-    notes = [*_of_panel(panel, window), *([f"evidence {evidence}: {why}"] if why else [])]
+    notes = [*_of_panel(panel, window), *alike, *([f"evidence {evidence}: {why}"] if why else [])]
     judged = _judged(panel, settings, evidence, part_of(tell, 0.1, 0.6))
     bundle = build_bundle(
         panel,

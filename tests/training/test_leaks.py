@@ -9,8 +9,9 @@ import pytest
 
 from features.errors import InputError
 from retain.shop import Shop
+from tests.training.small_shops import day, settings, shop
 from training.leaks import check_leaks, check_panel, find_leaks
-from training.panel import Panel
+from training.panel import Panel, build_panel
 from training.train import train
 
 AFTER_THE_FACT = {"Customer Status", "Churn Category", "Churn Reason", "Satisfaction Score", "Churn Score"}
@@ -77,8 +78,8 @@ def test_order_of_columns_changes_nothing() -> None:
 
 
 def test_the_features_of_a_shop_pass(demo_panel: Panel) -> None:
-    check_panel(demo_panel, 30)
-    check_panel(demo_panel, 60)
+    assert check_panel(demo_panel, 30) == ()
+    assert check_panel(demo_panel, 60) == ()
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
@@ -89,6 +90,28 @@ def test_a_planted_future_column_stops_the_panel_by_name(demo_panel: Panel, nois
     with pytest.raises(InputError, match=r"'visits_30d': AUC .*\n.*allow_columns"):
         check_panel(planted, 60)
     check_panel(planted, 60, allow=["visits_30d"])
+
+
+def three_each() -> list[tuple[str, int, float]]:
+    """Every customer buys three times, and never again."""
+    rng = np.random.default_rng(1)
+    starts, gaps = rng.integers(0, 300, 300), rng.integers(10, 40, 300)
+    return [(f"c{i}", int(starts[i] + k * gaps[i]), 10.0 + i % 7) for i in range(300) for k in range(3)]
+
+
+def test_customers_who_all_order_equally_often_are_told_and_train() -> None:
+    found = train(shop(three_each()), day(200), settings(60, 60))
+    (note,) = [note for note in found.notes if "alone tell who leaves" in note]
+    assert "frequency" in note
+    assert "known_at" in note
+
+
+def test_a_table_of_events_that_knows_stops_beside_columns_that_may() -> None:
+    panel = build_panel(shop(three_each()), day(200), [60])
+    known = panel.frame.copy().assign(surveys_count=panel.frame["orders_ahead_60"])
+    with pytest.raises(InputError, match=r"^1 column tells .*\n  'surveys_count'"):
+        check_panel(replace(panel, frame=known), 60)
+    assert len(check_panel(panel, 60)) == 1
 
 
 def test_a_future_column_stops_the_training(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ __all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "shortfall"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
+Part = Literal["early", "late", "all"]
 MIN_ROWS = 400
 MIN_EVENTS = 50
 _PATIENCE = 25
@@ -133,8 +134,7 @@ class _Grown:
 
     def on_all(self) -> Trees:
         """As many trees, grown on all rows."""
-        whole = np.arange(len(self.task.rows))
-        return Trees(_without_ranges(self.task.train(whole, self.start, self.rounds).model_to_string()))
+        return Trees(_without_ranges(self.task.train("all", self.start, self.rounds).model_to_string()))
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,11 @@ class _Task:
         return np.ascontiguousarray(self.rows[self.columns].iloc[places].to_numpy(np.float64))
 
     @cached_property
+    def late_matrix(self) -> Floats:
+        """Values of the columns in the late rows."""
+        return self.matrix(self.late)
+
+    @cached_property
     def target(self) -> Floats:
         """What came."""
         return self.kind.target(self.rows)
@@ -199,9 +204,9 @@ class _Task:
 
     def grow(self, start: Floats) -> _Grown:
         """Trees on the early rows, as many as served the late ones best."""
-        tried = self.train(self.early, start, self.settings.trees.max_rounds, watched=True)
+        tried = self.train("early", start, self.settings.trees.max_rounds, watched=True)
         rounds = tried.best_iteration
-        said = tried.predict(self.matrix(self.late), raw_score=True, num_iteration=rounds, num_threads=1)
+        said = tried.predict(self.late_matrix, raw_score=True, num_iteration=rounds, num_threads=1)
         return _Grown(self, start, rounds, start[self.late] + said)
 
     def beats(self, challenger: Floats, incumbent: Floats) -> bool:
@@ -211,22 +216,31 @@ class _Task:
         new, old = (weight * self.kind.losses(target, score) for score in (challenger, incumbent))
         return decide(new, old, rows["customer_id"].to_numpy()).better
 
-    def train(self, places: Places, start: Floats, rounds: int, *, watched: bool = False) -> Any:
+    def train(self, part: Part, start: Floats, rounds: int, *, watched: bool = False) -> Any:
         """LightGBM on some of the rows; `watched` stops it when the late rows no longer gain."""
         import lightgbm as lgb
 
-        params = self._params(len(places))
-        data = self._part(places, start, params)
-        checks = [self._part(self.late, start, params)] if watched else []
+        params = self._params(len(self._places(part)))
+        data = self._part(part, start, params)
+        checks = [self._part("late", start, params)] if watched else []
         stopping = [lgb.early_stopping(_PATIENCE, verbose=False)] if watched else []
         return lgb.train(params, data, rounds, valid_sets=checks, callbacks=stopping)
 
-    def _part(self, places: Places, start: Floats, params: dict[str, Any]) -> Any:
-        part = self.binned().subset(places, params=params).construct()
-        part.set_label(self.target[places])
-        part.set_weight(self.weight[places])
-        part.set_init_score(start[places])
-        return part
+    def _places(self, part: Part) -> Places:
+        return {"early": self.early, "late": self.late}.get(part, np.arange(len(self.rows)))
+
+    def _part(self, part: Part, start: Floats, params: dict[str, Any]) -> Any:
+        """Rows of a part in their bins; made once for both sets of trees, which differ in where they start."""
+        places, kept = self._places(part), self._parts
+        if part not in kept:
+            kept[part] = self.binned().subset(places, params=params).construct()
+            kept[part].set_label(self.target[places])
+            kept[part].set_weight(self.weight[places])
+        return kept[part].set_init_score(start[places])
+
+    @cached_property
+    def _parts(self) -> dict[Part, Any]:
+        return {}
 
     def _params(self, size: int) -> dict[str, Any]:
         trees = self.settings.trees

@@ -13,6 +13,7 @@ __all__ = ["orders_by_phase", "orders_while_alive"]
 
 NODES = 128
 CHUNK = 4096
+STEP = 256
 # Where a customer is all but sure to stop after the next order, (1 − p) is held at this.
 LEAST_LOYAL = 1e-8
 
@@ -58,8 +59,8 @@ def orders_while_alive(a: float | Floats, b_x: Floats, shape: Floats, ratio: Flo
     """
     result = np.empty(b_x.size)
     each = np.broadcast_to(a, b_x.shape)
-    for start in range(0, b_x.size, CHUNK):
-        rows = slice(start, start + CHUNK)
+    for start in range(0, b_x.size, STEP):
+        rows = slice(start, start + STEP)
         log_p, _, density = _beta_grid(each[rows], b_x[rows], shape[rows], ratio[rows])
         p = np.exp(log_p)
         count = -np.expm1(-shape[rows][:, None] * np.log1p(p * ratio[rows][:, None])) / p

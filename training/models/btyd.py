@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -277,6 +278,14 @@ def thin(size: int, keep: int = 20_000) -> NDArray[np.intp]:
     return np.linspace(0, size - 1, keep).astype(np.intp)
 
 
+@lru_cache(maxsize=1)
+def _linear_algebra() -> Any:
+    """The loaded linear algebra, looked for once: that reads the map of the whole process."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
+
+
 def maximise(
     log_likelihood: Objective, starts: Iterable[ArrayLike], *, ridge: float, weight: float
 ) -> Floats:
@@ -295,8 +304,6 @@ def maximise(
     customers are added; at 0 the result is plain maximum likelihood. Linear algebra is held to one thread:
     the matrices have three or four columns, and on busy cores more threads took up to forty times as long.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     if not (math.isfinite(ridge) and ridge >= 0):
         raise InputError(f"ridge: expected a finite number ≥ 0, got {ridge}")
 
@@ -307,7 +314,7 @@ def maximise(
 
     options = {"maxiter": 500, "maxfun": 1000, "ftol": 1e-13, "gtol": 1e-8}
     ends = []
-    with threadpool_limits(1, user_api="blas"):
+    with _linear_algebra().limit(limits=1, user_api="blas"):
         for start in starts:
             theta = np.clip(np.asarray(start, dtype=np.float64), -LOG_BOUND, LOG_BOUND)
             bounds = [(-LOG_BOUND, LOG_BOUND)] * theta.size

@@ -18,6 +18,7 @@ from training.models.btyd import (
     maximise,
     params_from_json,
     thin,
+    unique_rows,
 )
 
 __all__ = ["GammaGamma"]
@@ -169,18 +170,25 @@ def _log_density(p: float, q: float, v: float, x: Floats, m: Floats) -> Floats:
 
 
 class _Likelihood:
-    """Total log-likelihood and its gradient in (log p, log(q − 1), log v)."""
+    """Total log-likelihood and its gradient in (log p, log(q − 1), log v).
+
+    Gamma functions depend on x alone and are taken once per distinct x.
+    """
 
     def __init__(self, x: Floats, m: Floats, w: Floats) -> None:
-        self.x, self.m, self.w = x, m, w
+        self.x, self.w, self.spent, self.log_m = x, w, x * m, np.log(m)
         self.weight = float(np.sum(w))
+        (self.counts,), self.at = unique_rows(x)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         p, above_one, v = np.exp(theta)
-        q, x, m, w = 1.0 + above_one, self.x, self.m, self.w
-        total = float(np.sum(w * _log_density(p, q, v, x, m)))
-        both = digamma(p * x + q)
-        by_p = np.sum(w * x * (both - digamma(p * x) - np.log1p(v / (x * m))))
-        by_q = np.sum(w * (both - digamma(q) + np.log(v) - np.log(v + x * m)))
-        by_v = np.sum(w * (q / v - (p * x + q) / (v + x * m)))
+        q, x, w, at = 1.0 + above_one, self.x, self.w, self.at
+        known, far = p * self.counts, np.log(v + self.spent)
+        shapes = (gammaln(known + q) - gammaln(known) - gammaln(q))[at]
+        short = np.log1p(v / self.spent)
+        total = float(np.sum(w * (shapes - p * x * short - self.log_m + q * (np.log(v) - far))))
+        both = digamma(known + q)
+        by_p = np.sum(w * x * ((both - digamma(known))[at] - short))
+        by_q = np.sum(w * (both[at] - digamma(q) + np.log(v) - far))
+        by_v = np.sum(w * (q / v - (p * x + q) / (v + self.spent)))
         return total, np.array([by_p * p, by_q * above_one, by_v * v])

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from features.columns import AMOUNT_PARTS
 from features.contract import TABLES, Column, TableContract
+from features.engine import SLICE_ROWS, compact
 from features.findings import Ledger
+from features.frames import ALWAYS_KNOWN
 from features.parse_money import MAX_NUMBER
 from features.parse_time import ORDERS
 from features.settings import DataSettings, TableSource
@@ -38,7 +40,7 @@ _BLANKS = "' ' || chr(9) || chr(160) || chr(12288)"
 
 
 def cast_table(stage: Stage, source: TableSource, settings: DataSettings, ledger: Ledger, today: date) -> str:
-    """Casts everything staged into one typed table and returns its name.
+    """Casts everything staged into one typed table and returns its name; what is cast is freed.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def cast_table(stage: Stage, source: TableSource, settings: DataSettings, ledger
     -------
     str
         Table with the contract's columns that were there, ``_file``, ``_line``; ``_fault`` (``column:rule``,
-        or missing for a good row) with its text ``_value``; ``_cells``, emptied cells with their texts.
+        or missing for a good row) with its text ``_value``; ``_cells``, emptied cells with their texts; the
+        day of the event (``day``, where there is a time) and the later one of event and arrival, ``known_day``.
 
     Raises
     ------
@@ -69,11 +72,16 @@ def cast_table(stage: Stage, source: TableSource, settings: DataSettings, ledger
     readings = {c.name: map_spellings(stage, c, settings, source.date_format) for c in columns}
     blanks = {c.name: _blanks(stage, c, ledger) for c in columns if c.kind == "id"}
     casting = _Casting(contract, columns, readings, blanks, settings, today)
-    name = f"typed_{stage.table}"
-    parts = " UNION ALL BY NAME ".join(casting.part(part) for part in stage.parts.values())
-    stage.con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {casting.rows(parts)}')
     for column in columns:
         _note_repairs(stage, column, readings[column.name], settings, ledger)
+    name = f"typed_{stage.table}"
+    rows = {part.name: casting.rows(casting.part(part)) for part in stage.parts.values()}
+    stage.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS {next(iter(rows.values()))} LIMIT 0')
+    for part in stage.parts.values():
+        for _ in stage.slices(part):
+            stage.con.execute(f'INSERT INTO "{name}" {rows[part.name]}')
+            if stage.rows > SLICE_ROWS:
+                compact(stage.con)
     return name
 
 
@@ -147,7 +155,7 @@ class _Casting:
         spelled = f'"m_{column.name}"'
         return f"coalesce({usual}, {spelled}.value)", f"nullif({spelled}.fault, '')"
 
-    def rows(self, parts: str) -> str:
+    def rows(self, part: str) -> str:
         """One row of values each; the first fault that sets it aside, or its bad cells emptied."""
         present = [c.name for c in self.columns]
         critical = critical_columns(self.contract, present)
@@ -165,9 +173,17 @@ class _Casting:
             bad = " OR ".join(f'"{n}?" IS NOT NULL' for n in others)
             emptied = f"CASE WHEN {bad} THEN list_filter([{', '.join(cells)}], lambda c: c IS NOT NULL) END"
         return (
-            f"SELECT _file, _line, {', '.join(values)}, coalesce({', '.join(first)}) AS _fault, "
-            f"CASE {texts} END AS _value, {emptied} AS _cells FROM ({parts})"
+            f"SELECT *, {self._days(present)} FROM (SELECT _file, _line, {', '.join(values)}, "
+            f"coalesce({', '.join(first)}) AS _fault, CASE {texts} END AS _value, {emptied} AS _cells FROM ({part}))"
         )
+
+    def _days(self, present: list[str]) -> str:
+        """The day of the event, and the day from which the row was known."""
+        days = [f'CAST("{name}" AS DATE)' for name in (self.contract.time, "known_at") if name in present]
+        if self.contract.name == "customers":
+            days.append(f"DATE '{ALWAYS_KNOWN}'")
+        known = f"greatest({', '.join(days)}) AS known_day"
+        return f"{days[0]} AS day, {known}" if self.contract.time in present else known
 
     def _checked(self, column: Column, critical: bool) -> str:
         value, fault = f'"{column.name}="', f'"{column.name}?"'

@@ -16,10 +16,11 @@ import pyarrow as pa
 from features.cast import cast_table
 from features.columns import AMOUNT_PARTS
 from features.contract import TABLES, TableContract
+from features.engine import SLICE_ROWS, compact, keep_compact
 from features.errors import InputError
 from features.find_files import find_files
 from features.findings import Ledger, SetAside
-from features.frames import ALWAYS_KNOWN, connect, empty_table, holiday_calendar, tables_from_frames
+from features.frames import connect, empty_table, holiday_calendar, tables_from_frames
 from features.ledger import UNUSED, unused_lines, unused_money, used_money
 from features.parse_time import parse_time
 from features.quality import (
@@ -42,6 +43,9 @@ from features.tables import Tables
 __all__ = ["Loaded", "Progress", "Quarantine", "load", "tables_from_frames"]
 
 Progress = Callable[[str, float], None]
+
+_ASIDE = pa.schema([(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__])
+_WORKING = ("_file", "_line", "_fault", "_value", "_cells")
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def load(
     if settings.orders is None and settings.contracts is None:
         raise InputError("no orders and no contracts are configured; set path or url under [data.orders]")
     con = connect()
+    keep_compact(con, memory_budget())
     day = today or datetime.now(ZoneInfo(settings.timezone)).date()
     jobs = [_Job(con, TABLES[name], source, settings, day) for name, source in settings.sources.items()]
     for job in jobs:
@@ -150,6 +155,7 @@ class _Job:
         self.ledger = Ledger(self.contract.name)
         self.stage = Stage(self.con.con, self.contract.name, self.settings.timezone)
         self.typed = ""
+        self.by_cast = _ASIDE.empty_table()
         self.done = False
         self.unused = UNUSED.empty_table()
 
@@ -162,10 +168,14 @@ class _Job:
             self.typed = cast_table(self.stage, self.source, self.settings, self.ledger, self.today)
             self.stage.drop()
             self._check()
-            self._keep()
+            self.done = True
         except InputError as error:
             self.ledger.note("unreadable", "error", 0, detail=str(error))
         self.stage.drop()
+        if self.contract.name == "orders":
+            self.unused = self._unused()
+        if self.typed:
+            self._settle()
         progress(self.contract.name, 1.0)
 
     def _read(self, base: Path, progress: Progress) -> None:
@@ -220,21 +230,25 @@ class _Job:
             rows, units = (b - a for b, a in zip(before, used_money(self.stage.con, self.typed), strict=True))
             self.unused = unused_lines("duplicates_dropped", rows, rows, units)
 
-    def _keep(self) -> None:
-        """The good rows under the name of the table, with the day of the event and of arrival."""
-        names = self._names()
-        days = [f'CAST("{name}" AS DATE)' for name in (self.contract.time, "known_at") if name in names]
-        if self.contract.name == "customers":
-            days.append(f"DATE '{ALWAYS_KNOWN}'")
-        fields = [f'"{name}"' for name in names]
-        if self.contract.time in names:
-            fields.append(f'CAST("{self.contract.time}" AS DATE) AS day')
-        fields.append(f"greatest({', '.join(days)}) AS known_day")
-        self.con.con.execute(
-            f'CREATE TABLE "{self.contract.name}" AS SELECT {", ".join(fields)} FROM "{self.typed}" '
-            "WHERE _fault IS NULL"
-        )
-        self.done = True
+    def _settle(self) -> None:
+        """Only the good rows stay, and what the contract tells of them, under the name of the table."""
+        self.by_cast = self._faulty()
+        execute = self.con.con.execute
+        if not self.done:
+            execute(f'DROP TABLE "{self.typed}"')
+            return
+        execute(f'DELETE FROM "{self.typed}" WHERE _fault IS NOT NULL')
+        for column in _WORKING:
+            execute(f'ALTER TABLE "{self.typed}" DROP COLUMN {column}')
+        execute(f'ALTER TABLE "{self.typed}" RENAME TO "{self.contract.name}"')
+        if self.stage.rows > SLICE_ROWS:
+            compact(self.con.con)
+
+    def _unused(self) -> pa.Table:
+        """The money of lines that are not used; of lines the readers could not take only the number is known."""
+        read = [unused_lines(rule, n, 0, 0) for rule, n in Counter(a.rule for a in self.ledger.aside).items()]
+        cast = [unused_money(self.con.con, self.typed, self.settings.currency)] if self.typed else []
+        return pa.concat_tables([self.unused, *read, *cast])
 
     def _names(self) -> list[str]:
         there = {row[0] for row in self.con.con.execute(f'DESCRIBE "{self.typed}"').fetchall()}
@@ -242,29 +256,18 @@ class _Job:
 
     def set_aside(self) -> pa.Table:
         """Rows of this table that were set aside, by the readers and by the cast."""
-        schema = pa.schema(
-            [(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__]
-        )
-        by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], schema)
-        if self.contract.name == "orders":
-            self._count_unused()
-        if not self.typed:
-            return by_readers
+        by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], _ASIDE)
+        return pa.concat_tables([by_readers, self.by_cast])
+
+    def _faulty(self) -> pa.Table:
+        """Rows with a fault, as the quarantine tells of them."""
         files = pa.table({"file": range(len(self.stage.sources)), "source": self.stage.sources})
         self.con.con.register("files", files)
-        by_cast = self.con.con.execute(
+        found = self.con.con.execute(
             f"SELECT ? AS \"table\", source, _line AS line, split_part(_fault, ':', 1) AS column, "
             f"split_part(_fault, ':', 2) AS rule, coalesce(_value, '') AS value "
             f'FROM "{self.typed}" JOIN files ON _file = file WHERE _fault IS NOT NULL ORDER BY source, line',
             [self.contract.name],
         ).to_arrow_table()
         self.con.con.unregister("files")
-        self.con.con.execute(f'DROP TABLE "{self.typed}"')
-        self.typed = ""
-        return pa.concat_tables([by_readers, by_cast.select(schema.names).cast(schema)])
-
-    def _count_unused(self) -> None:
-        """The money of lines that are not used; of lines the readers could not take only the number is known."""
-        read = [unused_lines(rule, n, 0, 0) for rule, n in Counter(a.rule for a in self.ledger.aside).items()]
-        cast = [unused_money(self.con.con, self.typed, self.settings.currency)] if self.typed else []
-        self.unused = pa.concat_tables([self.unused, *read, *cast])
+        return found.select(_ASIDE.names).cast(_ASIDE)

@@ -6,12 +6,14 @@ check that follows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.engine import SLICE_ROWS
 from features.errors import InputError
 from features.local_time import to_local
 
@@ -61,11 +63,26 @@ class Stage:
         for part in self.parts.values():
             self.con.register(part.name, pa.concat_tables(part.pieces))
 
+    def slices(self, part: Part) -> Iterator[int]:
+        """Lets the engine see the pieces of a part some at a time, and frees them after; gives the rows of each."""
+        while part.pieces:
+            some = [part.pieces.pop(0)]
+            while part.pieces and sum(piece.num_rows for piece in some) < SLICE_ROWS:
+                some.append(part.pieces.pop(0))
+            seen = pa.concat_tables(some)
+            self.con.register(part.name, seen)
+            yield seen.num_rows
+            del some, seen
+            self._forget(part)
+
     def drop(self) -> None:
         """Frees the pieces."""
         for part in self.parts.values():
-            self.con.unregister(part.name)
             part.pieces.clear()
+            self._forget(part)
+
+    def _forget(self, part: Part) -> None:
+        self.con.unregister(part.name)
         # Arrow keeps freed memory for itself, and the engine, which needs it next, has a pool of its own.
         pa.default_memory_pool().release_unused()
 

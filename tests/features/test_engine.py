@@ -1,0 +1,87 @@
+"""Tables written and summed up some rows at a time are the tables written at once."""
+
+from __future__ import annotations
+
+import gc
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.engine import keep_compact
+from features.frames import connect
+from features.load import load
+from features.plan import fetch_features
+from features.settings import DataSettings, TableSource
+
+SLICED = ("stage", "cast", "load", "tables")
+
+
+def loaded(folder, **settings):
+    source = TableSource(path=(str(folder / "*.csv"),))
+    limits = {"max_quarantined_share": 0.9} | settings
+    return load(DataSettings(orders=source, **limits), today=date(2026, 7, 1))
+
+
+def shop(folder, rows=600):
+    """Two files whose columns have different types, with faults, returns and copies."""
+    draw = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {
+            "customer_id": draw.integers(0, 40, rows),
+            "time": pd.Timestamp("2025-01-01") + pd.to_timedelta(draw.integers(0, 500, rows), unit="D"),
+            "amount": draw.choice([5.0, 12.5, -3.0, 40.0], rows),
+            "order_id": draw.integers(0, 200, rows),
+            "product": draw.choice(["tea", "cup", "pot"], rows),
+        }
+    ).astype({"amount": object})
+    frame.loc[[3, 50, 311], "amount"] = "?"
+    frame.iloc[: rows // 2].to_csv(folder / "a.csv", index=False)
+    frame.iloc[rows // 2 :].drop(columns="product").to_csv(folder / "b.csv", index=False)
+
+
+def rows_of(tables, table):
+    found = tables.con.to_pyarrow(table)
+    return found.sort_by([(name, "ascending") for name in table.columns])
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
+def test_slices_change_nothing(tmp_path, monkeypatch, duplicates):
+    shop(tmp_path)
+    whole = loaded(tmp_path, exact_duplicates=duplicates)
+    for module in SLICED:
+        monkeypatch.setattr(f"features.{module}.SLICE_ROWS", 200)
+    sliced = loaded(tmp_path, exact_duplicates=duplicates)
+    assert sliced.quarantine.rows.equals(whole.quarantine.rows)
+    assert sliced.unused.equals(whole.unused)
+    assert sliced.report == whole.report
+    one, other = (loaded.tables for loaded in (whole, sliced))
+    assert rows_of(one, one.orders).equals(rows_of(other, other.orders))
+    assert rows_of(one, one.facts).equals(rows_of(other, other.facts))
+    found = [fetch_features(t, [date(2026, 1, 1)]).sort_by("customer_id") for t in (one, other)]
+    assert found[0].equals(found[1])
+
+
+def test_order_lines_keep_only_the_columns_of_the_contract(tmp_path):
+    shop(tmp_path)
+    names = loaded(tmp_path).tables.orders.columns
+    assert set(names) == {"customer_id", "time", "amount", "order_id", "product", "day", "known_day"}
+
+
+def test_what_does_not_fit_goes_to_a_private_folder_and_leaves_with_the_engine():
+    con = connect()
+    keep_compact(con, 2**26)
+    folder = Path(con.con.execute("SELECT current_setting('temp_directory')").fetchone()[0])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    con.con.execute("SET threads = 1")
+    con.con.execute("CREATE TABLE t AS SELECT hash(range) AS h, range AS n FROM range(4_000_000)")
+    rows = con.con.execute(
+        "SELECT count(*) FROM (SELECT row_number() OVER (ORDER BY h) AS k, n FROM t) WHERE k > 0"
+    ).fetchone()
+    assert rows == (4_000_000,)
+    con.disconnect()
+    del con
+    gc.collect()
+    assert not folder.exists()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from features.errors import InputError
 
-__all__ = ["Numbers", "as_numbers", "check_probability", "numbers", "require"]
+__all__ = ["Numbers", "as_numbers", "check_probability", "known", "numbers", "require"]
 
 Numbers = NDArray[np.float64]
 
@@ -53,6 +53,17 @@ def as_numbers(values: ArrayLike | pd.Series) -> Numbers:
     [1.0, nan]
     """
     return pd.Series(values).to_numpy(dtype="float64", na_value=np.nan)
+
+
+def known(people: pd.DataFrame, name: str) -> Numbers:
+    """One column as float64; all missing where the table has no such column.
+
+    Examples
+    --------
+    >>> known(pd.DataFrame({"T": [3]}), "T").tolist(), known(pd.DataFrame({"T": [3]}), "clv").tolist()
+    ([3.0], [nan])
+    """
+    return as_numbers(people[name]) if name in people.columns else np.full(len(people), np.nan)
 
 
 def numbers(frame: pd.DataFrame, names: Sequence[str], *, step: str) -> list[Numbers]:

@@ -63,7 +63,7 @@ class Framework:
         missing. ``before`` has the columns of the last run by ``customer_id`` index, or is None; a label is left only
         when the quantity behind it passed the threshold by a margin (`strategies.damping`).
     labels : dict of str to dict
-        Label to both texts, for columns of labels.
+        Label to both texts, of the own columns and of those that reasons name.
     reasons : dict of str to dict
         Reason code to a template in both languages; ``{column}`` or ``{column:format}`` names a quantity of the
         customer table or of the framework's own columns.
@@ -121,37 +121,30 @@ def tell(framework: Framework, people: pd.DataFrame, found: Found, lang: Languag
     '近一年毛利 1,200,层级 钢铁客户'
     """
     told = np.empty(len(found.reason), dtype=object)
-    own = _in_words(framework, found.columns, lang)
-    people = people.drop(columns=own.columns, errors="ignore")
+    words = {label: texts[lang] for label, texts in framework.labels.items()}
+    table = people.drop(columns=found.columns.columns, errors="ignore").join(found.columns)
     for code, rows in found.reason.groupby(found.reason, sort=False).indices.items():
         template = framework.reasons.get(str(code))
         if template is None:
             raise InputError(f"{framework.name}: the reason {code!r} has no text; add it to its reasons")
-        told[rows] = _filled(template[lang], people.iloc[rows].join(own.iloc[rows]))
+        told[rows] = _filled(template[lang], table.iloc[rows], words)
     return pd.Series(told, index=found.reason.index, dtype="str")
 
 
-def _in_words(framework: Framework, columns: pd.DataFrame, lang: Language) -> pd.DataFrame:
-    """The framework's own columns, labels as people read them."""
-    words = {label: texts[lang] for label, texts in framework.labels.items()}
-    told = columns.copy()
-    for name in columns.columns[[kind not in "fib" for kind in (d.kind for d in columns.dtypes)]]:
-        told[name] = columns[name].map(lambda label: words.get(label, label))
-    return told
-
-
-def _filled(template: str, table: pd.DataFrame) -> list[str]:
-    """The template with each customer's quantities, column by column."""
+def _filled(template: str, table: pd.DataFrame, words: Mapping[str, str]) -> list[str]:
+    """The template with each customer's quantities, column by column; labels as people read them."""
     parts: list[list[str]] = []
     for text, name, form, _ in Formatter().parse(template):
         parts.append([text] * len(table))
         if name is None:
             continue
-        parts.append(_shown(table[name], form or "") if name in table.columns else ["?"] * len(table))
+        known = name in table.columns
+        parts.append(_shown(table[name], form or "", words) if known else ["?"] * len(table))
     return ["".join(cells) for cells in zip(*parts, strict=True)]
 
 
-def _shown(column: pd.Series, form: str) -> list[str]:
+def _shown(column: pd.Series, form: str, words: Mapping[str, str]) -> list[str]:
     if not pd.api.types.is_numeric_dtype(column):
-        return ["?" if gone else str(v) for v, gone in zip(column, column.isna(), strict=True)]
+        texts = (("?" if gone else str(v)) for v, gone in zip(column, column.isna(), strict=True))
+        return [words.get(text, text) for text in texts]
     return ["?" if np.isnan(v) else format(v, form or "g") for v in as_numbers(column).tolist()]

@@ -9,12 +9,20 @@ from typing import Any, Final
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, create_model
 
+from strategies.bad_relationship import BAD_RELATIONSHIP
+from strategies.binding import BINDING
 from strategies.differentiation import DIFFERENTIATION
 from strategies.framework import Cuts, Found, Framework, Language, tell
 from strategies.key_account import KEY_ACCOUNT
+from strategies.life_cycle import LIFE_CYCLE
+from strategies.loyalty import LOYALTY_MARKS
 from strategies.needs import NEEDS
 from strategies.portfolio import PORTFOLIO
 from strategies.pyramid import PYRAMID
+from strategies.satisfaction import SATISFACTION
+from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY
+from strategies.trust import TRUST
+from strategies.viewpoints import VIEWPOINTS
 from strategies.worth import WORTH
 
 __all__ = ["FRAMEWORKS", "FrameworkSettings", "Segmented", "moves", "segment", "take_cuts"]
@@ -26,6 +34,14 @@ FRAMEWORKS: Final[tuple[Framework, ...]] = (
     PORTFOLIO,
     DIFFERENTIATION,
     NEEDS,
+    LIFE_CYCLE,
+    TRUST,
+    SATISFACTION,
+    LOYALTY_MARKS,
+    SATISFACTION_LOYALTY,
+    BINDING,
+    BAD_RELATIONSHIP,
+    VIEWPOINTS,
 )
 
 FrameworkSettings: Final[type[BaseModel]] = create_model(

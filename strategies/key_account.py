@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from strategies.columns import Numbers, as_numbers
+from strategies.columns import Numbers, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 from strategies.ranks import mean_rank, rank_cuts, rank_in
@@ -69,17 +69,14 @@ class KeyAccountSettings(BaseModel):
 def _parts(people: pd.DataFrame) -> dict[str, Numbers]:
     """What is known of the non-monetary side, one column each; larger is better."""
 
-    def column(name: str) -> Numbers:
-        return as_numbers(people[name]) if name in people else np.full(len(people), np.nan)
-
-    complaint, last = column("complaint_days"), column("days_since_last")
+    complaint, last = known(people, "complaint_days"), known(people, "days_since_last")
     found = {
-        "loyalty": column("loyalty"),
-        "stability": -column("irregularity"),
+        "loyalty": known(people, "loyalty"),
+        "stability": -known(people, "irregularity"),
         # Bought again after the last complaint: the fault was forgiven.
         "tolerance": np.where(np.isnan(complaint), np.nan, (last < complaint).astype(np.float64)),
-        "feedback": (~np.isnan(column("survey_days"))).astype(np.float64),
-        "referrals": column("referrals_total"),
+        "feedback": (~np.isnan(known(people, "survey_days"))).astype(np.float64),
+        "referrals": known(people, "referrals_total"),
     }
     return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
@@ -94,14 +91,14 @@ def _non_monetary(people: pd.DataFrame, cuts: Cuts, settings: KeyAccountSettings
 
 def _cuts(people: pd.DataFrame, settings: KeyAccountSettings) -> dict[str, float]:
     found: dict[str, float] = {}
-    revenue = as_numbers(people["value_365d"]) if "value_365d" in people else np.empty(0)
-    known = np.sort(revenue[np.isfinite(revenue) & (revenue > 0)])[::-1]
-    if known.size:
-        accounts = min(known.size, max(settings.top, math.ceil(settings.top_share * len(people))))
+    revenue = known(people, "value_365d")
+    largest = np.sort(revenue[np.isfinite(revenue) & (revenue > 0)])[::-1]
+    if largest.size:
+        accounts = min(largest.size, max(settings.top, math.ceil(settings.top_share * len(people))))
         for name, share in (("A", settings.a_share), ("B", settings.a_share + settings.b_share), ("C", 1.0)):
             place = max(1, round(accounts * share))
             # Strictly above the first who is out: ties at the edge stay out together.
-            found[name] = float(known[place]) if place < known.size else 0.0
+            found[name] = float(largest[place]) if place < largest.size else 0.0
     for name, values in _parts(people).items():
         found |= rank_cuts(name, values)
     ranks = _non_monetary(people, found, settings)

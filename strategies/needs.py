@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, as_numbers
+from strategies.columns import known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
@@ -42,15 +42,11 @@ class NeedsSettings(BaseModel):
     margin: float = Field(default=MARGIN, ge=0, lt=1)
 
 
-def _column(people: pd.DataFrame, name: str) -> Numbers:
-    return as_numbers(people[name]) if name in people else np.full(len(people), np.nan)
-
-
 def _label(people: pd.DataFrame, cuts: Cuts, settings: NeedsSettings, before: pd.DataFrame | None) -> Found:
     """Price pull is the larger of the shares on discount and in the lowest third; value pull the share in the
     highest third that was bought without discount. Their difference decides."""
-    discounted = _column(people, "discounted_lines_share")
-    low, high = _column(people, "price_low_share"), _column(people, "price_high_share")
+    discounted = known(people, "discounted_lines_share")
+    low, high = known(people, "price_low_share"), known(people, "price_high_share")
     price_pull = np.fmax(discounted, low)
     value_pull = high * (1.0 - np.where(np.isnan(discounted), 0.0, discounted))
     score = pd.Series(price_pull - np.where(np.isnan(value_pull), 0.0, value_pull), index=people.index)

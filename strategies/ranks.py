@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from strategies.columns import Numbers, as_numbers
 from strategies.framework import Cuts
@@ -59,7 +59,7 @@ def _ends(grid: Numbers, *, last: bool) -> tuple[Numbers, Numbers]:
     return values, _STEPS[place]
 
 
-def mean_rank(ranks: Sequence[Numbers], weights: Sequence[float] | None = None) -> Numbers:
+def mean_rank(ranks: Sequence[NDArray[Any]], weights: Sequence[float] | None = None) -> Numbers:
     """Weighted mean of the ranks that are known, customer by customer; missing where none is.
 
     Examples

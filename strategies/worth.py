@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, as_numbers
+from strategies.columns import Numbers, known
 from strategies.framework import Cuts, Found, Framework
 
 __all__ = ["WORTH", "WorthSettings"]
@@ -43,22 +43,18 @@ class WorthSettings(BaseModel):
     margin_rate: float = Field(default=0.3, gt=0, le=1)
 
 
-def _column(people: pd.DataFrame, name: str) -> Numbers:
-    return as_numbers(people[name]) if name in people else np.full(len(people), np.nan)
-
-
 def _label(people: pd.DataFrame, cuts: Cuts, settings: WorthSettings, before: pd.DataFrame | None) -> Found:
     def cost(name: str) -> Numbers:
-        return np.nan_to_num(_column(people, name))
+        return np.nan_to_num(known(people, name))
 
     service = cost("contacts_365d") * settings.service_cost_per_contact
-    net = _column(people, "current_value") - service - cost("campaign_cost_365d")
-    with_costs = _column(people, "margin_total")
-    margin = np.where(np.isnan(with_costs), _column(people, "value_total") * settings.margin_rate, with_costs)
+    net = known(people, "current_value") - service - cost("campaign_cost_365d")
+    with_costs = known(people, "margin_total")
+    margin = np.where(np.isnan(with_costs), known(people, "value_total") * settings.margin_rate, with_costs)
     past = margin - cost("campaign_cost_total")
-    life = past - cost("acquisition_cost") + _column(people, "clv")
+    life = past - cost("acquisition_cost") + known(people, "clv")
     columns = {"net_current_value": net, "past_margin": past, "whole_life_profit": life}
-    acquired = ~np.isnan(_column(people, "acquisition_cost"))
+    acquired = ~np.isnan(known(people, "acquisition_cost"))
     reason = np.select(
         [np.isnan(life), ~acquired & np.isnan(with_costs), ~acquired, np.isnan(with_costs)],
         ["no_forecast", "no_costs", "no_acquisition_cost", "no_cost_of_goods"],

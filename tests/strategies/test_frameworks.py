@@ -7,6 +7,8 @@ from string import Formatter
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.customer_facts import ATTRIBUTES
 from features.pipeline import FEATURES
@@ -14,7 +16,39 @@ from features.purchase_facts import PURCHASE_FACTS
 from strategies.framework import Framework
 from strategies.frameworks import FRAMEWORKS, FrameworkSettings, moves, segment, take_cuts
 
-_LIST = ("current_value", "growth_potential", "clv", "churn_probability", "value_at_stake", "status")
+_LIST = (
+    "current_value",
+    "growth_potential",
+    "clv",
+    "churn_probability",
+    "value_at_stake",
+    "status",
+    "value_class",
+)
+_LOOKED_AT = (
+    *(
+        "value_365d",
+        "value_total",
+        "current_value",
+        "growth_potential",
+        "expected_margin_365d",
+        "clv",
+        "tenure_days",
+    ),
+    *(
+        "purchase_days",
+        "products",
+        "categories",
+        "loyalty",
+        "irregularity",
+        "complaint_days",
+        "days_since_last",
+    ),
+    *("survey_days", "referrals_total", "discounted_lines_share", "price_low_share", "price_high_share", "T"),
+    *("category_distance", "contacts_365d", "overdue_ratio", "overdue_max_ratio", "spend_180d", "frequency"),
+    *("spend_change_180d", "satisfaction_last", "satisfaction_gap", "recommend_mean", "contracts_active"),
+    *("complaints_open", "margin_total", "acquisition_cost", "campaign_cost_total", "returns_share"),
+)
 _each = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda f: f.name)
 
 
@@ -43,6 +77,41 @@ def test_reasons_name_columns_that_exist(framework: Framework) -> None:
         assert _names(texts["en"]) == _names(texts["zh"])
 
 
+_LABELS = {
+    "value_class": ("lead", "iron", "gold", "platinum", "unknown"),
+    "status": ("active", "lapsed", "lost", "unknown"),
+}
+
+
+@st.composite
+def _customer_tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Any subset of the columns that frameworks look at, any of their values missing."""
+    names = draw(st.lists(st.sampled_from(_LOOKED_AT), unique=True))
+    rows = draw(st.integers(1, 8))
+    number = st.one_of(st.none(), st.floats(-10, 1e6))
+    columns = {n: draw(st.lists(number, min_size=rows, max_size=rows)) for n in names}
+    frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(rows)], **columns})
+    frame = frame.astype(dict.fromkeys(names, "float64"))
+    for name, labels in _LABELS.items():
+        if draw(st.booleans()):
+            frame[name] = draw(st.lists(st.sampled_from(labels), min_size=rows, max_size=rows))
+    return frame
+
+
+@settings(max_examples=20)
+@given(people=_customer_tables())
+def test_any_table_gets_known_labels_and_reasons_that_can_be_told(people: pd.DataFrame) -> None:
+    found = segment(people, FrameworkSettings())
+    for framework in FRAMEWORKS:
+        answer = found.found[framework.name]
+        assert list(answer.columns.columns) == list(framework.columns)
+        texts = answer.columns.columns[[d.kind not in "fib" for d in answer.columns.dtypes]]
+        assert all(set(answer.columns[c]) <= set(framework.labels) for c in texts)
+        assert set(answer.reason) <= set(framework.reasons)
+        for lang in ("en", "zh"):
+            assert found.told(framework.name, lang).str.len().gt(0).all()
+
+
 def _people(rows: int) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     columns = {c: rng.gamma(1.0, 10.0, rows) for c in ("current_value", "value_365d", "clv", "value_total")}
@@ -50,31 +119,31 @@ def _people(rows: int) -> pd.DataFrame:
 
 
 def test_one_customer_with_the_cuts_of_all_gets_the_label_of_the_list() -> None:
-    people, settings = _people(300), FrameworkSettings()
-    cuts = take_cuts(people, settings)
-    together = segment(people, settings, cuts=cuts).columns
-    alone = segment(people.iloc[[17]], settings, cuts=cuts).columns
+    people, thresholds = _people(300), FrameworkSettings()
+    cuts = take_cuts(people, thresholds)
+    together = segment(people, thresholds, cuts=cuts).columns
+    alone = segment(people.iloc[[17]], thresholds, cuts=cuts).columns
     pd.testing.assert_frame_equal(alone, together.iloc[[17]])
 
 
 def test_the_order_of_customers_does_not_matter() -> None:
-    people, settings = _people(200), FrameworkSettings()
-    there = segment(people, settings).columns
-    back = segment(people.iloc[::-1], settings).columns.sort_index()
+    people, thresholds = _people(200), FrameworkSettings()
+    there = segment(people, thresholds).columns
+    back = segment(people.iloc[::-1], thresholds).columns.sort_index()
     pd.testing.assert_frame_equal(there, back)
 
 
 def test_a_second_run_with_nothing_new_moves_nobody() -> None:
-    people, settings = _people(200), FrameworkSettings()
-    first = segment(people, settings)
-    again = segment(people, settings, before=first.columns.set_index("customer_id"))
+    people, thresholds = _people(200), FrameworkSettings()
+    first = segment(people, thresholds)
+    again = segment(people, thresholds, before=first.columns.set_index("customer_id"))
     assert moves(first.columns, again).empty
 
 
 def test_a_move_is_listed_with_its_reason() -> None:
-    people, settings = _people(200), FrameworkSettings()
-    first = segment(people, settings)
+    people, thresholds = _people(200), FrameworkSettings()
+    first = segment(people, thresholds)
     people.loc[3, "current_value"] = 1e6
-    found = moves(first.columns, segment(people, settings), "zh").set_index(["customer_id", "column"])
+    found = moves(first.columns, segment(people, thresholds), "zh").set_index(["customer_id", "column"])
     assert found.loc[("c3", "pyramid_tier"), "to"] == "diamond"
     assert "1,000,000" in found.loc[("c3", "pyramid_tier"), "why"]

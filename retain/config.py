@@ -10,7 +10,7 @@ import os
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,10 @@ from training.settings import (
     TreeSettings,
     ValueSettings,
 )
+
+if TYPE_CHECKING:
+    from strategies.offers import OfferCatalogue
+    from strategies.strategy_table import StrategyTable
 
 __all__ = ["PathSettings", "Project", "RetainConfig", "RunSettings", "load_config", "parse_config"]
 
@@ -155,6 +159,18 @@ class Project:
         named = {"table": given.table, "offers": given.offers}
         files = {name: path and (self.base / path).absolute() for name, path in named.items()}
         return given.model_copy(update=files)
+
+    def policy(self) -> tuple[StrategyTable, OfferCatalogue]:
+        """The strategy table and the offer catalogue in force; ConfigError for their faults."""
+        # Only some commands need them, and pandas takes its time to load.
+        from strategies.policy import catalogue_in_force, table_in_force
+
+        config, settings = self.config, self.strategies
+        table = table_in_force(settings)
+        text = self.path.read_text(encoding="utf-8-sig") if config.offers or config.channels else ""
+        return table, catalogue_in_force(
+            settings, table, offers=config.offers, channels=config.channels, text=text
+        )
 
 
 def load_config(path: Path) -> Project:

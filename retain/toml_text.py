@@ -170,12 +170,26 @@ high_value_share = 0.2
 lapsed_after = 1.0
 lost_after = 2.0
 high_risk = 0.7
+# Files of your own, TOML or CSV; `retain config --strategies` and `--offers` print what to start from
+# 自己的策略表与措施目录(TOML 或 CSV),可用上述命令导出默认内容后修改
+# table = "strategies.toml"
+# offers = "offers.toml"
+# Attributes that must not decide who gets what, besides region and segment · 除地区、分群外不得影响决策的属性
+# protected = ["age"]
 
-# What can be done for a customer: one section per offer · 可采取的挽留措施,每项一节
+# What can be done for a customer, one section per offer, where no file is named · 可采取的措施,每项一节
 # [offers.coupon_10]
 # channel = "email"
 # cost = 3.0             # per customer, in the currency above · 每位客户的成本
-# assumed_effect = 0.1   # drop in churn probability where nothing was measured yet · 假定效果
+# strategies = ["reactivate", "win_back"]  # for whom; left out, for all · 适用的策略
+# cool_down_days = 30    # since the last campaign contact · 距上次营销触达的天数
+# assumed_effect = 0.1   # share of the value at stake it saves where nothing was measured yet · 假定效果
+# strength = 50          # customers that the assumption counts for · 假定相当于多少客户的证据
+# touches_price = true   # must be said of an offer that speaks of a price · 涉及价格必须注明
 # text_en = "10 % off the next order"
 # text_zh = "下单立减10%"
+# Limits and costs that the offers of one channel share · 渠道的容量与成本
+# [channels.phone]
+# capacity = 200         # contacts of one run · 每次运行的触达上限
+# cost = 4.0             # per contact · 每次触达的成本
 """

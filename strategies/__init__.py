@@ -8,8 +8,12 @@ reference values only, and so answers the same for one customer as for the whole
 2. `rfm_scores`: recency, frequency and money in fifths of a reference population (Hughes 1994).
 3. `value_class`: lead, iron, gold or platinum, by current value and growth potential.
 4. `value_at_stake`: the margin in doubt; the list is ordered by it.
-5. `strategy_table`: value class, status and risk to one strategy with its reason, from an editable file
-   whose default is the textbook policy. `strategy_rules` reads its rows and says what is wrong with them.
+5. `strategy_table`: value class, stage of the relation, satisfaction and loyalty, risk and status to one strategy
+   with its reason, from an editable file whose default is the textbook policy. `strategy_rules` reads its rows and
+   says what is wrong with them; `regain` keeps lost customers who would not pay from being won back.
+6. `offers`: what can be done, at what cost, and for whom, from an editable file too; `offer_rows` reads it.
+   `policy` is the table, the catalogue and the settings in force under one version, and `protected` keeps
+   protected attributes out of it and compares how often each group is reached.
 
 `settings` holds the cuts, `columns` reads the customer table. What is not known is called ``unknown`` and
 leads to *observe*; nothing is guessed.
@@ -27,6 +31,7 @@ Examples
 >>> people["status"] = status(people["days_since_last"], 90, settings)
 >>> people["risk"] = risk(people["churn_probability"], settings)
 >>> people["value_class"] = value_class(people, ValueCuts(500.0, 50.0))
+>>> people["lifecycle_stage"] = people["satisfaction_loyalty"] = "unknown"
 >>> assign(people, StrategyTable.default())["strategy"].tolist()
 ['rescue', 'do_not_regain']
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import io
+import json
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Sequence
@@ -15,6 +17,7 @@ from features.errors import ConfigError
 
 __all__ = [
     "did_you_mean",
+    "hashed",
     "is_csv",
     "labels",
     "line_of",
@@ -178,3 +181,15 @@ def refuse(source: str, faults: Sequence[str] | Iterable[str]) -> None:
     found = list(faults)
     if found:
         raise ConfigError("\n  ".join([f"{source} has {len(found)} fault(s):", *found]))
+
+
+def hashed(content: object) -> str:
+    """First 12 hex digits of the SHA-256 of a JSON value; the order of its keys does not count.
+
+    Examples
+    --------
+    >>> hashed({"a": 1, "b": 2}) == hashed({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

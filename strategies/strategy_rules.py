@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.edited_file import did_you_mean, labels, lines_of
+from strategies.protected import unknown_key
 from strategies.status import RISKS, STATUSES
 from strategies.value_class import VALUE_CLASSES
 
@@ -154,7 +155,7 @@ def _row_faults(row: Any, names: Collection[str]) -> list[str]:
     if not isinstance(row, dict):
         return [f"expected a table with {', '.join(COLUMNS)}, found {row!r}"]
     faults = [f"{name} is missing" for name in _TEXTS if name not in row]
-    faults += [f"{name} is unknown{did_you_mean(name, COLUMNS)}" for name in row if name not in COLUMNS]
+    faults += [unknown_key(name, COLUMNS) for name in row if name not in COLUMNS]
     for key, known in KEYS.items():
         found = _chosen(row.get(key), known)
         faults += [

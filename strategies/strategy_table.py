@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -16,7 +14,8 @@ from numpy.typing import NDArray
 
 from features.errors import InputError
 from strategies.columns import require
-from strategies.edited_file import did_you_mean, is_csv, read_csv, read_edited, read_toml, refuse
+from strategies.edited_file import hashed, is_csv, read_csv, read_edited, read_toml, refuse
+from strategies.protected import unknown_key
 from strategies.strategy_rules import (
     CELLS,
     COLUMNS,
@@ -114,8 +113,7 @@ class StrategyTable:
         if is_csv(source):
             names = cls.default().names
             head, lines = read_csv(text, source)
-            unknown = [f"column {n!r} is unknown{did_you_mean(n, COLUMNS)}" for n in head if n not in COLUMNS]
-            refuse(source, unknown)
+            refuse(source, [f"line 1: {unknown_key(n, COLUMNS)}" for n in head if n not in COLUMNS])
             rows = [(f"rule {i} (line {line})", row) for i, (line, row) in enumerate(lines, 1)]
             if not rows:
                 faults.append("there is no row; expected rows that cover every combination")
@@ -167,12 +165,9 @@ class StrategyTable:
         >>> StrategyTable.default().version == StrategyTable.default().version
         True
         """
-        told = [[r.strategy, r.reason, r.en, r.zh] for r in self.rules]
-        # Rules of the same words are one, however they are cut into rows.
-        words = [json.dumps(part, ensure_ascii=False) for part in told]
-        cells = [words[i] for i in self.numbers.ravel()]
-        content = json.dumps({"cells": cells, "names": self.names}, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        said = [[rule.strategy, rule.reason, rule.en, rule.zh] for rule in self.rules]
+        cells = [said[i] for i in self.numbers.ravel()]
+        return hashed({"cells": cells, "names": self.names})
 
     def diff(self, other: StrategyTable) -> pd.DataFrame:
         """The combinations that another table treats otherwise.

@@ -29,19 +29,48 @@ def config(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the file.")] = False,
+    strategies: Annotated[
+        bool, typer.Option("--strategies", help="Print the strategy table in force, to edit a copy of it.")
+    ] = False,
+    offers: Annotated[
+        bool, typer.Option("--offers", help="Print the offer catalogue in force, to edit a copy of it.")
+    ] = False,
 ) -> None:
     """Print the configuration in force, secrets masked.
 
-    That is the file with all defaults, resolved paths and what the environment says.
+    That is the file with all defaults, resolved paths and what the environment says. The strategy table and the
+    offer catalogue are checked as well.
     """
     from retain.config import RetainConfig, load_config
+    from strategies.offers import default_offers_text
+    from strategies.strategy_table import default_text
 
     screen = Screen(json=as_json, quiet=quiet)
     if schema:
         Screen(json=True).result(RetainConfig.model_json_schema(by_alias=True))
         return
-    values = effective(load_config(path))
-    screen.result(*_shown(values, key))
+    project = load_config(path)
+    table, catalogue = project.policy()
+    if strategies:
+        text = _own(project.strategies.table) or default_text()
+        screen.result({"strategies": text, "version": table.version}, text.rstrip())
+    elif offers:
+        text = _own(project.strategies.offers) or _sections(project) or default_offers_text()
+        screen.result({"offers": text, "version": catalogue.version}, text.rstrip())
+    else:
+        screen.result(*_shown(effective(project), key))
+
+
+def _own(path: Path | None) -> str:
+    return "" if path is None else path.read_text(encoding="utf-8-sig")
+
+
+def _sections(project: Project) -> str:
+    """The catalogue that ``retain.toml`` holds itself, as a file of its own."""
+    import tomli_w
+
+    values = effective(project)
+    return tomli_w.dumps({name: values[name] for name in ("offers", "channels")}) if values["offers"] else ""
 
 
 def effective(project: Project) -> dict[str, Any]:
@@ -51,6 +80,7 @@ def effective(project: Project) -> dict[str, Any]:
     """
     values: dict[str, Any] = project.config.model_dump(mode="json", by_alias=True, exclude_none=True)
     values["paths"]["out_dir"] = str(project.out_dir.absolute())
+    values["strategies"] = project.strategies.model_dump(mode="json", exclude_none=True)
     values["tracking"]["uri"] = project.tracking_uri
     if project.keys_file is not None:
         values["serving"]["keys_file"] = str(project.keys_file.absolute())

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from features.errors import ConfigError
+from retain import cli
 from retain.commands.config import effective, masked
 from retain.config import Project, RetainConfig, load_config, parse_config
+from retain.toml_text import Wishes, configuration_text
+from strategies.offers import OfferCatalogue, default_offers_text
+from strategies.strategy_table import StrategyTable, default_text
 
 
 def fault(text: str) -> str:
@@ -148,3 +153,54 @@ def test_effective_values_are_a_valid_configuration(tmp_path: Path) -> None:
     assert again.run == config.run
     assert again.data == config.data
     assert again.paths.out_dir == tmp_path / "retain-out"
+
+
+def write(folder: Path, toml: str) -> Path:
+    (folder / "retain.toml").write_text(toml, encoding="utf-8")
+    return folder / "retain.toml"
+
+
+def printed(folder: Path, capsys: pytest.CaptureFixture[str], toml: str, *words: str) -> str:
+    assert cli.run(["config", "-c", str(write(folder, toml)), *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_table_and_catalogue_are_printed_to_start_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = printed(tmp_path, capsys, "", "--strategies")
+    assert StrategyTable.parse(table).version == StrategyTable.default().version
+    offers = printed(tmp_path, capsys, "", "--offers")
+    assert OfferCatalogue.parse(offers, StrategyTable.default()).version == OfferCatalogue.default().version
+    sections = '[offers.call]\nchannel = "phone"\ncost = 1\n[channels.phone]\ncapacity = 9\n'
+    own = OfferCatalogue.parse(printed(tmp_path, capsys, sections, "--offers"), StrategyTable.default())
+    assert (own.codes, own.channel_capacities) == (("call",), {"phone": 9})
+
+
+def test_files_of_ones_own_are_in_force_and_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.toml").write_text("# ours\n" + default_text(), encoding="utf-8")
+    (tmp_path / "o.toml").write_text("# ours\n" + default_offers_text(), encoding="utf-8")
+    toml = '[strategies]\ntable = "t.toml"\noffers = "o.toml"\n'
+    assert printed(tmp_path, capsys, toml, "--strategies").startswith("# ours")
+    assert printed(tmp_path, capsys, toml, "--offers").startswith("# ours")
+    assert f'offers = "{tmp_path / "o.toml"}"' in printed(tmp_path, capsys, toml)
+
+
+def test_faults_of_table_and_catalogue_are_told(tmp_path: Path) -> None:
+    toml = '[offers.call]\nchannel = "phone"\ncost = 1\nstrategies = ["rescu"]\n'
+    with pytest.raises(ConfigError, match=r"line 4: \[offers.call\] strategies 'rescu' is unknown; did you"):
+        load_config(write(tmp_path, toml)).policy()
+    with pytest.raises(ConfigError, match="no offer uses this channel; did you mean phone"):
+        load_config(write(tmp_path, "[channels.phon]\ncost = 1\n")).policy()
+    with pytest.raises(ConfigError, match=r"t\.csv: cannot be read"):
+        load_config(write(tmp_path, '[strategies]\ntable = "t.csv"\n')).policy()
+
+
+def test_the_examples_of_a_new_configuration_hold(tmp_path: Path) -> None:
+    text = configuration_text(Wishes(), [])
+    text = re.sub(r"^# (\[|[a-z_]+ = )", r"\1", text[text.index("# [offers") :], flags=re.MULTILINE)
+    table, catalogue = load_config(write(tmp_path, text.replace("phone", "email"))).policy()
+    assert table == StrategyTable.default()
+    assert catalogue.offer("coupon_10").total_cost == 7.0

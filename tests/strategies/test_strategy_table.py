@@ -259,7 +259,8 @@ def test_faults_of_a_spreadsheet_come_with_their_lines() -> None:
     [
         ("", "it is empty"),
         (CSV, "there is no row"),
-        (CSV.replace("risk", "risks"), "column 'risks' is unknown; did you mean risk"),
+        (CSV.replace("risk", "risks"), "line 1: risks is unknown; did you mean risk"),
+        (CSV.replace("risk", "region"), "line 1: region is protected and may not decide"),
         (CSV.replace("status", "risk"), "column 'risk' comes twice"),
         (CSV + "gold,,\n", "line 2: 3 cells, but the header has 9 columns"),
         ("risk,strategy,reason,en\nlow,keep,r,why\n", r"rule 1 \(line 2\): zh is missing"),

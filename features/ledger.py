@@ -25,10 +25,10 @@ from features.tables import Tables
 
 __all__ = [
     "UNUSED",
+    "attribute_of",
     "breadth_of",
     "customer_days",
     "lines_of_file",
-    "segments_of",
     "unused_lines",
     "unused_money",
     "used_money",
@@ -104,17 +104,17 @@ def breadth_of(tables: Tables) -> str:
     return next((name for name in ("category", "product") if name in tables.orders.columns), "")
 
 
-def segments_of(tables: Tables, as_of: date) -> pd.Series | None:
-    """The segment the business gave each customer, by customer id; None where there are none.
+def attribute_of(tables: Tables, as_of: date, column: str) -> pd.Series | None:
+    """One column of the table of customers, by customer id; None where there is no such column.
 
-    Of several rows of a customer known before `as_of` the latest counts.
+    Of several rows of a customer known before `as_of` the latest with a value counts.
     """
     customers = tables.customers
-    if customers is None or "segment" not in customers.columns:
+    if customers is None or column not in customers.columns:
         return None
-    known = past(customers.drop_null("segment"), as_of_table([as_of]))
-    latest = known.group_by("customer_id").aggregate(segment=known.segment.argmax(known.known_day))
-    return _fetched(tables, latest).set_index("customer_id")["segment"]
+    known = past(customers.drop_null(column), as_of_table([as_of]))
+    latest = known.group_by("customer_id").aggregate(value=known[column].argmax(known.known_day))
+    return _fetched(tables, latest).set_index("customer_id")["value"].rename(column)
 
 
 def lines_of_file(tables: Tables, as_of: date, unused: pa.Table | None = None) -> pd.DataFrame:

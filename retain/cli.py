@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from features.errors import RetainError
+from retain.commands.audit import audit
 from retain.commands.backtest import backtest
 from retain.commands.card import card
 from retain.commands.check import check
@@ -26,6 +27,8 @@ from retain.commands.doctor import doctor
 from retain.commands.explain import explain
 from retain.commands.features import features
 from retain.commands.init import init
+from retain.commands.offline_test import offline_test
+from retain.commands.results import results
 from retain.commands.score import score
 from retain.commands.serve import serve
 from retain.commands.train import train
@@ -45,6 +48,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "card": card,
     "score": score,
     "explain": explain,
+    "audit": audit,
+    "results": results,
+    "offline-test": offline_test,
     "serve": serve,
     "demo": demo,
     "config": config,

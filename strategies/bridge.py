@@ -47,6 +47,7 @@ PARTS: Final[dict[str, str]] = {
 
 _DEEPER: Final = ("orders", "breadth", "spend")
 _CENT: Final = 100
+_ORDERED: Final = {"before": ("kept", "lost"), "after": ("kept", "new", "new_segment", "regained")}
 
 
 def levers(groups: pd.DataFrame, segments: pd.Series | None = None) -> pd.DataFrame:
@@ -100,8 +101,8 @@ def bridge(customers: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Rows ``before`` and ``after`` (the revenues) with one row per part between them: ``part``, ``direction``,
-        ``customers`` (of the group; of the deeper parts, those whom the part moved) and ``amount``. Before plus all parts
-        is after.
+        ``customers`` (of the group; at the ends those who ordered, of the deeper parts those whom the part moved) and
+        ``amount``. Before plus all parts is after.
 
     Examples
     --------
@@ -121,9 +122,9 @@ def bridge(customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _end(when: str, customers: pd.DataFrame) -> dict[str, object]:
-    units = customers[f"revenue_u_{when}"]
-    people = int((units != 0).sum())
-    return {"part": when, "direction": "", "customers": people, "amount": int(units.sum()) / MONEY}
+    ordered = customers["group"].isin(_ORDERED[when]).sum()
+    amount = int(customers[f"revenue_u_{when}"].sum()) / MONEY
+    return {"part": when, "direction": "", "customers": int(ordered), "amount": amount}
 
 
 def _in_new_segment(groups: pd.DataFrame, segments: pd.Series | None) -> pd.Series:

@@ -7,9 +7,9 @@ has ``clv`` for each customer; this file adds up, splits by class, and tells how
 Driver    What is changed by 1 %                         How                         Gupta & Lehmann 2005 found
 ========= ============================================== =========================== ===========================
 retention the share of customers kept from year to year  the model's own curve anew  3 to 7 %
-margin    the margin rate                                the model's own curve anew  about 1 %
+margin    the margin rate                                exact: clv is linear in it  about 1 %
 discount  the discount rate                              the model's own curve anew  −0.5 to −1.2 %
-acquire   the cost of acquiring the customers            closed form, −cost/profit   −0.02 to −0.3 %
+acquiring the cost of acquiring the customers            closed form, −cost/profit   −0.02 to −0.3 %
 ========= ============================================== =========================== ===========================
 
 In a discounted sum of margins, Σ m·(r/(1 + i))^t, retention r and discount rate i act through r/(1 + i) alone. A year
@@ -32,19 +32,21 @@ import numpy as np
 import pandas as pd
 
 from features.exact import MONEY
+from strategies.columns import Numbers
 
 __all__ = [
     "DRIVERS",
     "STEP",
-    "acquisition_elasticity",
-    "driver_rates",
     "elasticities",
     "equity_by",
+    "shifted_discount",
+    "shifted_margin",
     "total_equity",
+    "whole_life_profit",
 ]
 
-DRIVERS: Final = ("retention", "margin", "discount")
-"""Drivers whose elasticity takes the model's curve anew."""
+DRIVERS: Final = ("retention", "margin", "discount", "acquisition")
+"""In the order of the table."""
 
 STEP: Final = 0.01
 """Relative change of a driver."""
@@ -112,91 +114,103 @@ def equity_by(people: pd.DataFrame, column: str) -> pd.DataFrame:
     return ordered.reset_index(drop=True)
 
 
-def driver_rates(driver: str, change: float, *, margin_rate: float, discount_rate: float) -> dict[str, float]:
-    """Rates of a model in which one driver is higher by a share `change`.
+def shifted_discount(driver: str, change: float, discount_rate: float) -> float:
+    """Discount rate of a model in which retention, or the discount rate itself, is higher by a share.
 
     Parameters
     ----------
-    driver : str
-        One of `DRIVERS`.
+    driver : {"retention", "discount"}
     change : float
         Above −1, for example 0.01.
-    margin_rate : float
-        In (0, 1]; kept at or below 1.
     discount_rate : float
         Per year, in [0, 1).
 
     Returns
     -------
-    dict of str to float
-        ``margin_rate`` and ``discount_rate``; the latter may be below 0 where retention rises.
+    float
+        Per year; may be below 0 where retention rises.
 
     Examples
     --------
-    >>> rates = driver_rates("retention", 0.01, margin_rate=0.3, discount_rate=0.1)
-    >>> rates["margin_rate"], round(rates["discount_rate"], 6)
-    (0.3, 0.089109)
+    >>> round(shifted_discount("retention", 0.01, 0.1), 6), round(shifted_discount("discount", 0.01, 0.1), 6)
+    (0.089109, 0.101)
     """
-    if driver == "retention":
-        discount_rate = (1.0 + discount_rate) / (1.0 + change) - 1.0
-    elif driver == "discount":
-        discount_rate *= 1.0 + change
-    elif driver == "margin":
-        margin_rate = min(1.0, margin_rate * (1.0 + change))
-    else:
-        raise ValueError(f"driver {driver!r} is none of {', '.join(DRIVERS)}")
-    return {"margin_rate": margin_rate, "discount_rate": discount_rate}
+    if driver == "discount":
+        return discount_rate * (1.0 + change)
+    return (1.0 + discount_rate) / (1.0 + change) - 1.0
 
 
-def elasticities(equity: float, moved: Mapping[str, tuple[float, float]], step: float = STEP) -> pd.DataFrame:
+def shifted_margin(clv: Numbers, margin_rate: Numbers, change: float) -> Numbers:
+    """Lifetime values at margin rates that are higher by a share; no rate passes 1.
+
+    Parameters
+    ----------
+    clv : array of float
+        Money, one per customer.
+    margin_rate : array of float
+        In [0, 1], one per customer.
+    change : float
+        Above −1.
+
+    Examples
+    --------
+    >>> shifted_margin(np.array([100.0, 100.0]), np.array([0.3, 1.0]), 0.01).tolist()
+    [101.0, 100.0]
+    """
+    most = 1.0 / np.where(margin_rate > 0, margin_rate, 1.0)
+    return clv * np.minimum(1.0 + change, np.maximum(most, 1.0))
+
+
+def elasticities(moved: Mapping[str, tuple[float, float, float]], step: float = STEP) -> pd.DataFrame:
     """How customer equity answers to its drivers.
 
     Parameters
     ----------
-    equity : float
-        Sum of clv, money.
-    moved : mapping of str to (float, float)
-        By driver, the sum with the driver lower, and higher, by the share `step`.
+    moved : mapping of str to (float, float, float)
+        By driver: the money as it is, and with the driver lower, and higher, by the share `step`. For ``acquisition``
+        that is the whole-life profit (past margin + equity − cost), else the equity.
     step : float
         In (0, 1).
 
     Returns
     -------
     DataFrame
-        ``driver, equity_lower, equity_higher, elasticity``: the change of equity in percent for one percent of the
-        driver, central difference; missing where there is no equity.
+        One row for each of `DRIVERS`: ``driver, base, lower, higher, elasticity``: the change in percent for one percent
+        of the driver, central difference; missing where the driver is not known or the base not positive.
 
     Examples
     --------
-    >>> elasticities(100.0, {"margin": (99.0, 101.0)})["elasticity"].round(6).tolist()
-    [1.0]
+    >>> elasticities({"margin": (100.0, 99.0, 101.0)}).round(6).iloc[1, 1:].tolist()
+    [100.0, 99.0, 101.0, 1.0]
     """
-    whole = 2 * step * equity
-    rows = [
-        (name, low, high, (high - low) / whole if equity > 0 else np.nan)
-        for name, (low, high) in moved.items()
-    ]
-    return pd.DataFrame(rows, columns=["driver", "equity_lower", "equity_higher", "elasticity"])
+    rows = []
+    for driver in DRIVERS:
+        base, lower, higher = moved.get(driver, (np.nan, np.nan, np.nan))
+        slope = (higher - lower) / (2 * step * base) if base > 0 else np.nan
+        rows.append({"driver": driver, "base": base, "lower": lower, "higher": higher, "elasticity": slope})
+    return pd.DataFrame(rows)
 
 
-def acquisition_elasticity(past_margin: float, equity: float, cost: float) -> float:
-    """How the whole-life profit of customers answers to what acquiring them cost.
+def whole_life_profit(
+    margin: float, equity: float, cost: float, step: float = STEP
+) -> tuple[float, float, float]:
+    """Profit over the whole life, and the same with the cost of acquisition lower and higher by a share.
 
     Parameters
     ----------
-    past_margin, equity, cost : float
+    margin, equity, cost : float
         Margin so far, sum of clv, and cost of acquisition of the same customers; money.
+    step : float
+        In (0, 1).
 
-    Returns
-    -------
-    float
-        −cost / profit with profit = past margin + equity − cost; missing where the profit is not positive. Exact,
-        because profit is linear in the cost.
+    Notes
+    -----
+    profit = margin so far + equity − cost is linear in the cost, so the elasticity is −cost / profit.
 
     Examples
     --------
-    >>> acquisition_elasticity(60.0, 60.0, 20.0)
-    -0.2
+    >>> whole_life_profit(60.0, 60.0, 20.0)
+    (100.0, 100.2, 99.8)
     """
-    profit = past_margin + equity - cost
-    return -cost / profit if profit > 0 else float("nan")
+    base = margin + equity - cost
+    return base, base + step * cost, base - step * cost

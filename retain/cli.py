@@ -27,8 +27,6 @@ from retain.commands.doctor import doctor
 from retain.commands.explain import explain
 from retain.commands.features import features
 from retain.commands.init import init
-from retain.commands.offline_test import offline_test
-from retain.commands.results import results
 from retain.commands.score import score
 from retain.commands.serve import serve
 from retain.commands.train import train
@@ -49,8 +47,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": score,
     "explain": explain,
     "audit": audit,
-    "results": results,
-    "offline-test": offline_test,
     "serve": serve,
     "demo": demo,
     "config": config,

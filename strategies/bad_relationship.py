@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import known
+from strategies.columns import chosen, known
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
 __all__ = ["BAD_RELATIONSHIP", "BadRelationshipSettings"]
@@ -40,18 +40,22 @@ def _label(
 ) -> Found:
     profit, growth = known(people, "whole_life_profit"), known(people, "growth_potential")
     losing, hopeless = profit < 0, growth <= settings.potential
-    candidate = np.select(
-        [np.isnan(profit) | (losing & np.isnan(growth)), losing & hopeless], ["unknown", "yes"], default="no"
+    candidate = chosen(
+        people.index,
+        [np.isnan(profit) | (losing & np.isnan(growth)), losing & hopeless],
+        ["unknown", "yes"],
+        default="no",
     )
     returns = known(people, "returns_share") >= settings.returns_share
     contacts = known(people, "contacts_365d") >= settings.contacts
-    reason = np.select(
+    reason = chosen(
+        people.index,
         [candidate == "unknown", ~losing, candidate == "no", returns, contacts],
         ["no_profit", "profitable", "potential", "returns", "service"],
         default="costs",
     )
-    columns = pd.DataFrame({"release_candidate": pd.Series(candidate, index=people.index, dtype="str")})
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    columns = pd.DataFrame({"release_candidate": candidate})
+    return Found(columns, reason)
 
 
 _LOSS_EN: Final = "whole-life profit {whole_life_profit:,.0f} and no growth to expect"

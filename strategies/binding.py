@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from strategies.columns import chosen
 from strategies.framework import Cuts, Found, Framework
 from strategies.value_class import VALUE_CLASS_LABELS
 
@@ -42,14 +42,20 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: BindingSettings, before: 
     worth = people.get("value_class", nothing).astype(object)
     own_needs = people.get("differentiation_cell", nothing).isin(("one_to_one", "niche"))
     rich, rising = worth.isin(("gold", "platinum")), worth == "iron"
-    binding = np.select(
+    binding = chosen(
+        people.index,
         [worth == "unknown", rich & own_needs, rich | (rising & own_needs)],
         ["unknown", "velcro", "zipper"],
         default="buckle",
     )
-    reason = np.where(binding == "unknown", "no_value_class", np.where(own_needs, "own_needs", "usual_needs"))
-    columns = pd.DataFrame({"binding": pd.Series(binding, index=people.index, dtype="str")})
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    reason = chosen(
+        people.index,
+        [binding == "unknown", own_needs],
+        ["no_value_class", "own_needs"],
+        default="usual_needs",
+    )
+    columns = pd.DataFrame({"binding": binding})
+    return Found(columns, reason)
 
 
 BINDING: Final = Framework(

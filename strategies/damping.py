@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from features.errors import ConfigError, InputError
-from strategies.columns import as_numbers
+from strategies.columns import as_numbers, text_column
 
 __all__ = ["MARGIN", "damped_steps", "earlier"]
 
@@ -79,7 +79,7 @@ def damped_steps(
     plain = np.searchsorted(cuts, v, side="left")
     step = plain if before is None else _kept(v, cuts, plain, _places(before, steps, len(v)), margin)
     names = np.array([*steps, "unknown"], dtype=object)
-    return pd.Series(names[np.where(np.isnan(v), len(steps), step)], index=column.index, dtype="str")
+    return text_column(names[np.where(np.isnan(v), len(steps), step)], column.index)
 
 
 def _places(before: pd.Series, steps: Sequence[str], rows: int) -> np.ndarray:

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import as_numbers
+from strategies.columns import as_numbers, chosen
 from strategies.damping import MARGIN
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 from strategies.matrix import Axis, cells
@@ -83,13 +83,14 @@ def _label(
     value = people.get("current_value", pd.Series(np.nan, index=people.index))
     axes = (Axis(value, cuts.get("value")), Axis(difference, cuts.get("difference")))
     cell = cells("differentiation_cell", people, _CELLS, axes, before=before, margin=settings.margin)
-    reason = np.select(
+    reason = chosen(
+        people.index,
         [as_numbers(value) != as_numbers(value), difference.isna()],
         ["no_current_value", "no_mix"],
         default="by_value_and_mix",
     )
     columns = pd.DataFrame({"differentiation_cell": cell, "needs_difference": difference}, index=people.index)
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    return Found(columns, reason)
 
 
 DIFFERENTIATION: Final = Framework(

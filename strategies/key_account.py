@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from strategies.columns import Numbers, known
+from strategies.columns import Numbers, chosen, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 from strategies.ranks import mean_rank, rank_cuts, rank_in
@@ -122,10 +122,13 @@ def _label(
     raised = (rank > cuts.get("overlooked", np.inf)) & ((place == 1) | (place == 2))
     found = np.array([*_CLASSES, "unknown"], dtype=object)[place + raised]
     columns = pd.DataFrame({"key_account": found, "non_monetary_rank": rank}, index=people.index)
-    reason = np.select(
-        [plain == "unknown", raised, plain == "none"], ["no_revenue", "raised", "small"], default="by_revenue"
+    reason = chosen(
+        people.index,
+        [plain == "unknown", raised, plain == "none"],
+        ["no_revenue", "raised", "small"],
+        default="by_revenue",
     )
-    return Found(columns.astype({"key_account": "str"}), pd.Series(reason, index=people.index, dtype="str"))
+    return Found(columns.astype({"key_account": "str"}), reason)
 
 
 KEY_ACCOUNT: Final = Framework(

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, known
+from strategies.columns import Numbers, known, text_column
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
@@ -74,11 +74,11 @@ def _label(
         default=standing,
     )
     columns = {
-        "lifecycle_stage": pd.Series(stage, index=people.index, dtype="str"),
+        "lifecycle_stage": text_column(stage, people.index),
         "degraded_from": _degraded_from(people, stage, standing, before),
     }
     reason = np.where(stage == "unknown", "no_history", np.where(stage == "dissolution", broken, stage))
-    return Found(pd.DataFrame(columns), pd.Series(reason, index=people.index, dtype="str"))
+    return Found(pd.DataFrame(columns), text_column(reason, people.index))
 
 
 def _grown(people: pd.DataFrame) -> Numbers:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, known
+from strategies.columns import Numbers, chosen, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
@@ -75,10 +75,8 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: LoyaltySettings, before: 
         "loyalty_marks": np.nansum(marks, axis=0),
         "loyalty_marks_seen": (~np.isnan(marks)).sum(axis=0).astype(np.float64),
     }
-    reason = np.where(np.isnan(loyalty), "no_loyalty", "by_marks")
-    return Found(
-        pd.DataFrame(columns, index=people.index), pd.Series(reason, index=people.index, dtype="str")
-    )
+    reason = chosen(people.index, [np.isnan(loyalty)], ["no_loyalty"], default="by_marks")
+    return Found(pd.DataFrame(columns, index=people.index), reason)
 
 
 LOYALTY_MARKS: Final = Framework(

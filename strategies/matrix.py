@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from strategies.columns import text_column
 from strategies.damping import damped_steps, earlier
 
 __all__ = ["Axis", "cells"]
@@ -61,13 +62,12 @@ def cells(
     sides = []
     for place, axis in enumerate(axes):
         if axis.threshold is None:
-            sides.append(np.full(len(people), "unknown", dtype=object))
+            sides.append(np.full(len(people), -1))
             continue
         past = None if last is None else last.map({cell: side[place] for cell, side in named.items()})
         steps = damped_steps(axis.values, [axis.threshold], _STEPS, before=past, margin=margin)
-        sides.append(steps.to_numpy(dtype=object))
-    names = [
-        np.where((sides[0] == a) & (sides[1] == b), cell, "").astype(object) for cell, (a, b) in named.items()
-    ]
-    found = np.sum(names, axis=0) if len(people) else np.array([], dtype=object)
-    return pd.Series(np.where(found == "", "unknown", found), index=people.index, dtype="str")
+        sides.append(pd.Index(_STEPS).get_indexer(pd.Index(steps)))
+    number = {(_STEPS.index(a), _STEPS.index(b)): cell for cell, (a, b) in named.items()}
+    words = np.array([*(number[i, j] for i in (0, 1) for j in (0, 1)), "unknown"], dtype=object)
+    both = np.where((sides[0] < 0) | (sides[1] < 0), 4, 2 * sides[0] + sides[1])
+    return text_column(words[both], people.index)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import known
+from strategies.columns import chosen, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
@@ -53,10 +53,13 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: NeedsSettings, before: pd
     last = earlier(before, "needs_type", people)
     steps = damped_steps(score, [-settings.pull, settings.pull], _TYPES, before=last, margin=settings.margin)
     columns = pd.DataFrame({"needs_type": steps, "needs_score": score}, index=people.index)
-    reason = np.select(
-        [np.isnan(price_pull), np.isnan(low)], ["no_prices_no_discounts", "by_discounts"], default="by_prices"
+    reason = chosen(
+        people.index,
+        [np.isnan(price_pull), np.isnan(low)],
+        ["no_prices_no_discounts", "by_discounts"],
+        default="by_prices",
     )
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    return Found(columns, reason)
 
 
 NEEDS: Final = Framework(

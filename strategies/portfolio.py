@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers
+from strategies.columns import Numbers, chosen
 from strategies.damping import MARGIN
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 from strategies.matrix import Axis, cells
@@ -95,8 +95,8 @@ def _label(
     columns = pd.DataFrame(
         {"portfolio_cell": cell, "strength": strength, "attractiveness": attraction}, index=people.index
     )
-    reason = np.where(cell == "unknown", "no_ranks", "by_ranks")
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    reason = chosen(people.index, [cell == "unknown"], ["no_ranks"], default="by_ranks")
+    return Found(columns, reason)
 
 
 PORTFOLIO: Final = Framework(

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import known
+from strategies.columns import chosen, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
@@ -58,19 +58,20 @@ def _label(
         known(people, "referrals_total") > 0
     )
     rebuys = known(people, "days_since_last") < known(people, "survey_days")
-    level = np.select(
+    level = chosen(
+        people.index,
         [content == "unknown", content == "dissatisfied", recommends, rebuys],
         ["unknown", "dissatisfied", "recommends", "rebuys"],
         default="satisfied",
     )
     columns = {
         "satisfaction": satisfaction,
-        "satisfaction_level": pd.Series(level, index=people.index, dtype="str"),
+        "satisfaction_level": level,
     }
-    reason = np.select([np.isnan(score), np.isnan(gap)], ["no_surveys", "by_score"], default="by_gap")
-    return Found(
-        pd.DataFrame(columns, index=people.index), pd.Series(reason, index=people.index, dtype="str")
+    reason = chosen(
+        people.index, [np.isnan(score), np.isnan(gap)], ["no_surveys", "by_score"], default="by_gap"
     )
+    return Found(pd.DataFrame(columns, index=people.index), reason)
 
 
 SATISFACTION: Final = Framework(

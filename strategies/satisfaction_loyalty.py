@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import as_numbers
+from strategies.columns import as_numbers, chosen
 from strategies.damping import MARGIN
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 from strategies.matrix import Axis, cells
@@ -66,14 +66,13 @@ def _label(
         before=before,
         margin=settings.margin,
     )
-    reason = np.select(
+    reason = chosen(
+        people.index,
         [np.isnan(as_numbers(satisfaction)), np.isnan(as_numbers(loyalty))],
         ["no_surveys", "no_loyalty"],
         default="by_both",
     )
-    return Found(
-        pd.DataFrame({"satisfaction_loyalty": cell}), pd.Series(reason, index=people.index, dtype="str")
-    )
+    return Found(pd.DataFrame({"satisfaction_loyalty": cell}), reason)
 
 
 SATISFACTION_LOYALTY: Final = Framework(

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import known
+from strategies.columns import chosen, known
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
 __all__ = ["TRUST", "TrustSettings"]
@@ -47,18 +47,20 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: TrustSettings, before: pd
     contract = known(people, "contracts_active") > 0
     speaks = (known(people, "referrals_total") > 0) | (known(people, "recommend_mean") > settings.recommends)
     open_complaint = known(people, "complaints_open") > 0
-    stage = np.select(
+    stage = chosen(
+        people.index,
         [np.isnan(tenure) | np.isnan(bought), knows & (contract | speaks) & ~open_complaint, knows],
         ["unknown", "identification", "knowledge"],
         default="calculus",
     )
-    reason = np.select(
+    reason = chosen(
+        people.index,
         [stage == "unknown", stage == "calculus", knows & open_complaint, stage == "knowledge", contract],
         ["no_history", "thin_history", "open_complaint", "long_history", "contract"],
         default="speaks_for_us",
     )
-    columns = pd.DataFrame({"trust_stage": pd.Series(stage, index=people.index, dtype="str")})
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    columns = pd.DataFrame({"trust_stage": stage})
+    return Found(columns, reason)
 
 
 _HISTORY_EN: Final = "{purchase_days:.0f} purchase days in {tenure_days:.0f} days"

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from strategies.columns import Numbers, known
+from strategies.columns import Numbers, chosen, known
 from strategies.framework import Cuts, Found, Framework
 from strategies.ranks import mean_rank, rank_cuts, rank_in
 
@@ -76,8 +76,8 @@ def _label(
         "view_value": mean_rank([ranks["clv"], 1.0 - known(people, "churn_probability")]),
     }
     columns = pd.DataFrame(views, index=people.index)
-    reason = np.where(columns.isna().all(axis=1), "nothing_known", "by_views")
-    return Found(columns, pd.Series(reason, index=people.index, dtype="str"))
+    reason = chosen(people.index, [columns.isna().all(axis=1)], ["nothing_known"], default="by_views")
+    return Found(columns, reason)
 
 
 VIEWPOINTS: Final = Framework(

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, known
+from strategies.columns import Numbers, chosen, known
 from strategies.framework import Cuts, Found, Framework
 
 __all__ = ["WORTH", "WorthSettings"]
@@ -55,14 +55,13 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: WorthSettings, before: pd
     life = past - cost("acquisition_cost") + known(people, "clv")
     columns = {"net_current_value": net, "past_margin": past, "whole_life_profit": life}
     acquired = ~np.isnan(known(people, "acquisition_cost"))
-    reason = np.select(
+    reason = chosen(
+        people.index,
         [np.isnan(life), ~acquired & np.isnan(with_costs), ~acquired, np.isnan(with_costs)],
         ["no_forecast", "no_costs", "no_acquisition_cost", "no_cost_of_goods"],
         default="all_costs",
     )
-    return Found(
-        pd.DataFrame(columns, index=people.index), pd.Series(reason, index=people.index, dtype="str")
-    )
+    return Found(pd.DataFrame(columns, index=people.index), reason)
 
 
 _SUM_EN: Final = (

@@ -181,14 +181,20 @@ def _compared(counts: pd.DataFrame, judged: pd.Series) -> pd.DataFrame:
     families = [counts["attribute"], counts["offer"]]
     best = rate.where(judged).groupby(families).transform("max")
     # The measure is the group with the highest rate; of several, the largest.
-    order = counts.assign(rate=rate.where(judged)).sort_values(["rate", "customers"], ascending=False)
-    first = order.groupby(["attribute", "offer"], sort=False)[["selected", "customers"]].transform("first")
-    b, m = (first.loc[counts.index, name].to_numpy(dtype=float) for name in ("selected", "customers"))
+    order = counts.assign(rate=rate.where(judged), measure=counts.index)
+    order = order.sort_values(["rate", "customers"], ascending=False)
+    measure = (
+        order.groupby(["attribute", "offer"], sort=False)["measure"].transform("first").loc[counts.index]
+    )
+    b, m = a[measure], n[measure]
     compared = (judged & (best > 0)).to_numpy()
     ratio = np.where(compared, rate / best.where(best > 0), np.nan)
     groups = judged.groupby(families).sum()
     pairs = max(1.0, float((groups * (groups - 1) / 2).sum()))
     low, high = _katz(a, n, b, m, 1 - (1 - _CONFIDENCE) / 2)
+    # A group is as often chosen as itself, whatever chance does.
+    itself = (measure == counts.index).to_numpy()
+    low, high = np.where(itself, 1.0, low), np.where(itself, 1.0, high)
     _, widest = _katz(a, n, b, m, 1 - (1 - _CONFIDENCE) / (2 * pairs))
     below = compared & (ratio < FOUR_FIFTHS)
     reason = counts["reason"].mask(judged & ~compared, "nobody_selected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +51,7 @@ CELLS: Final[tuple[Cell, ...]] = tuple(itertools.product(*KEYS.values()))
 _TEXTS: Final = ("strategy", "reason", "en", "zh")
 COLUMNS: Final = (*KEYS, *_TEXTS)
 """Columns of a table written as CSV."""
+_CODE: Final = re.compile(r"\w[\w-]{0,63}")
 _NOBODY: Final = -1
 _TOLD: Final = 5
 """Gaps and earlier rules told in one message; the rest is counted."""
@@ -95,6 +97,8 @@ def read_names(given: Any, faults: list[str]) -> dict[str, dict[str, str]]:
         faults.append('[strategies] is missing; expected NAME = { en = "…", zh = "…" } for each strategy')
         return {}
     for code, texts in given.items():
+        if not _CODE.fullmatch(code):
+            faults.append(f"[strategies] {code!r} must be 1 to 64 letters, digits, _ or -")
         if (
             not isinstance(texts, dict)
             or set(texts) != {"en", "zh"}

@@ -30,6 +30,8 @@ def test_the_ratio_and_its_interval_by_hand() -> None:
     assert found["ratio_high"] == pytest.approx(0.5 * np.exp(0.706675), rel=1e-5)
     assert found["below_four_fifths"]
     assert not found["alarm"], "the interval reaches beyond 1"
+    measure = table(group("a", 100, 20), group("b", 100, 10)).loc["a"]
+    assert measure[["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
 
 
 def test_a_clear_difference_raises_the_alarm() -> None:

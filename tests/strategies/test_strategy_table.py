@@ -216,6 +216,7 @@ def test_all_faults_are_told_at_once_with_their_lines() -> None:
         ("rule = [1]\n" + NAMES, "rule 1: expected a table"),
         ('[strategies]\nkeep = { en = "Keep" }\n' + row(), r"\[strategies\] keep: expected"),
         (NAMES.replace("drop", "win_back") + row(), "do_not_regain is missing"),
+        (NAMES + '"a b" = { en = "A", zh = "甲" }\n' + row(), r"\[strategies\] 'a b' must be 1 to 64"),
         ("rule = !", r"not valid TOML: .*line 1"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, islice
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ _MOVES = (*GROUP_CODES, MODEL)
 _KNOWN = frozenset((*_GROUPS, *_MOVES))
 # Digits kept of a quantity; the texts print fewer.
 _DIGITS = 7
+_BLOCK = 10_000
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,19 @@ class Explained:
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Each customer's id and what is known of the score as JSON text; contributions keep every bit."""
+        for start in range(0, len(self.groups), _BLOCK):
+            yield from self._block(slice(start, start + _BLOCK))
+
+    def _block(self, rows: slice) -> Iterator[tuple[str, str]]:
+        """Some customers at a time: as Python's own numbers the tables take several times their memory."""
         encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-        parts = [_records(self.groups), _records(_short(self.quantities), zeros=True)]
+        weights = self.groups.iloc[rows]
+        parts = [_records(weights), _records(_short(self.quantities.iloc[rows]), zeros=True)]
         moves = {}
         if self.moved is not None:
-            moves = dict(zip(self.moved.index, _records(self.moved, zeros=True), strict=True))
-        for customer, groups, quantities in zip(self.groups.index, *parts, strict=True):
+            moved = self.moved.loc[weights.index.intersection(self.moved.index)]
+            moves = dict(zip(moved.index, _records(moved, zeros=True), strict=True))
+        for customer, groups, quantities in zip(weights.index, *parts, strict=True):
             row = {"groups": groups, "quantities": quantities}
             if customer in moves:
                 row["moved"] = moves[customer]
@@ -69,17 +77,12 @@ class Explained:
 
         A group that this program does not know, from a run of an earlier one, counts as other traits.
         """
-        ids, groups, quantities, moved_ids, moves = [], [], [], [], []
-        for customer, text in rows:
-            row = json.loads(text)
-            ids.append(customer)
-            groups.append(_by_group(row["groups"], _GROUPS))
-            quantities.append([row["quantities"].get(name) for name in QUOTED])
-            if "moved" in row:
-                moved_ids.append(customer)
-                moves.append(_by_group(row["moved"], _MOVES))
-        moved = _frame(moves, _MOVES, moved_ids) if moves else None
-        return cls(_frame(groups, _GROUPS, ids), _frame(quantities, QUOTED, ids), moved)
+        left = iter(rows)
+        blocks = [_parsed(list(islice(left, _BLOCK)))]
+        while some := list(islice(left, _BLOCK)):
+            blocks.append(_parsed(some))
+        groups, quantities, moves = (pd.concat(parts) for parts in zip(*blocks, strict=True))
+        return cls(groups, quantities, None if moves.empty else moves)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,20 @@ def _short(frame: pd.DataFrame) -> pd.DataFrame:
     shift = 10.0 ** np.minimum(_DIGITS - 1 - size, _DIGITS)
     short = np.where(np.abs(shift) >= 1, np.round(values * shift) / shift, values)
     return pd.DataFrame(short, columns=frame.columns, index=frame.index)
+
+
+def _parsed(rows: list[tuple[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Contributions, quantities, and moves of those who have one."""
+    ids = [customer for customer, _ in rows]
+    found = [json.loads(text) for _, text in rows]
+    groups = [_by_group(row["groups"], _GROUPS) for row in found]
+    quantities = [[row["quantities"].get(name) for name in QUOTED] for row in found]
+    moves = {i: _by_group(row["moved"], _MOVES) for i, row in zip(ids, found, strict=True) if "moved" in row}
+    return (
+        _frame(groups, _GROUPS, ids),
+        _frame(quantities, QUOTED, ids),
+        _frame(list(moves.values()), _MOVES, list(moves)),
+    )
 
 
 def _by_group(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:

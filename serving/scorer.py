@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from features.errors import NotEnoughData
 from features.pipeline import FEATURES
@@ -91,28 +92,39 @@ class Scorer:
         NotEnoughData
             There is no such customer.
         """
-        rows = buyers(fetch_features(tables, [as_of]).to_pandas()).sort_values(
-            "customer_id", ignore_index=True
-        )
-        if rows.empty:
+        return self.listed(self.known(tables, as_of), as_of, earlier=earlier)
+
+    def known(self, tables: Tables, as_of: date) -> pa.Table:
+        """Features of everybody with an order line known before `as_of`, one row each, by ``customer_id``.
+
+        The tables are not needed any more once these are there.
+        """
+        return fetch_features(tables, [as_of]).sort_by("customer_id")
+
+    def listed(self, known: pa.Table, as_of: date, *, earlier: Bundle | None = None) -> Scored:
+        """`explained` from the features of `known`, some customers at a time."""
+        parts, people, told, quoted, replayed = [], [], [], [], []
+        for start in range(0, known.num_rows, _CHUNK):
+            chunk = buyers(known.slice(start, _CHUNK).to_pandas())
+            if chunk.empty:
+                continue
+            told.append(self.groups(chunk, as_of))
+            parts.append(self.rows(chunk, as_of, groups=told[-1]))
+            people.append(chunk["customer_id"])
+            quoted.append(chunk[list(QUOTED)].astype(np.float64))
+            if earlier is not None:
+                replayed.append(_groups(earlier, chunk, as_of))
+        if not parts:
             raise NotEnoughData(
                 f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "
                 "--as-of, or check the time column with `retain check`"
             )
-        parts, groups, replayed = [], [], []
-        for i in range(0, len(rows), _CHUNK):
-            chunk = rows.iloc[i : i + _CHUNK]
-            groups.append(self.groups(chunk, as_of))
-            parts.append(self.rows(chunk, as_of, groups=groups[-1]))
-            if earlier is not None:
-                replayed.append(_groups(earlier, chunk, as_of))
-        ids = pd.Index(rows["customer_id"].astype(object), name="customer_id")
-        quoted = rows[list(QUOTED)].astype(np.float64).set_axis(ids)
+        found = pd.concat(parts, ignore_index=True)
+        parts.clear()
+        ids = pd.Index(pd.concat(people).astype(object), name="customer_id")
         return Scored(
-            pd.concat(parts, ignore_index=True).sort_values(
-                ["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True
-            ),
-            Explained(pd.concat(groups).set_axis(ids), quoted),
+            found.sort_values(["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True),
+            Explained(pd.concat(told).set_axis(ids), pd.concat(quoted).set_axis(ids)),
             pd.concat(replayed).set_axis(ids) if replayed else None,
         )
 

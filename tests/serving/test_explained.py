@@ -35,6 +35,19 @@ def test_moves_are_kept_for_those_who_moved(store):
     assert (found.loc["7", "rhythm"], found.loc["7", "model"], found.loc["7", "trend"]) == (0.1, 1 / 3, 0.0)
 
 
+def test_explanations_written_and_read_in_blocks_are_the_same(monkeypatch):
+    ids = ("007", "7", "8", "9", "10")
+    moves = pd.DataFrame({"rhythm": [0.1, 0.3], "model": [1 / 3, 0.2]}, index=["10", "7"])
+    given = Explained(explained(0.1, ids).groups, explained(0.1, ids).quantities, moves)
+    whole = list(given.rows())
+    monkeypatch.setattr("serving.explained._BLOCK", 2)
+    assert list(given.rows()) == whole
+    found = Explained.read(whole)
+    assert found.groups.equals(given.groups)
+    assert found.quantities["T"].tolist() == [0.3333333] * 5
+    assert found.moved["rhythm"].to_dict() == {"7": 0.3, "10": 0.1}
+
+
 def test_the_run_before_is_of_an_earlier_day_and_only_it_is_kept(store):
     days = [date(2011, 6, 1), date(2011, 6, 8), date(2011, 6, 15)]
     assert store.run_before(days[2]) is None

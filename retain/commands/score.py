@@ -92,7 +92,9 @@ def _run(
         before = store.run_before(day)
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
-        scored = scorer.explained(tables, day, earlier=earlier)
+        known = scorer.known(tables, day)
+        tables.con.disconnect()  # the list takes the memory that the tables took
+        scored = scorer.listed(known, day, earlier=earlier)
         moves = None if before is None else _moves(store, before, bundle, scored)
         found = _with_moves(scored.rows, moves, project.config.data.currency)
         progress("writing the list", 0.9)

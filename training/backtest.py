@@ -85,6 +85,7 @@ class CutOff:
             "cut_off": self.day.isoformat(),
             "evidence": self.evidence,
             "customers": self.customers,
+            "left_out": self.meeting.left_out,
             "models": plain(self.models),
         }
 

@@ -144,6 +144,7 @@ def _meeting_json(meeting: Meeting) -> dict[str, Any]:
     return {
         "day": meeting.day.isoformat(),
         "customers": int(meeting.customer.size),
+        "left_out": meeting.left_out,
         "churn_rate": float(meeting.churned.mean()),
         "evidence": meeting.evidence,
     }

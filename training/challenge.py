@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.gate import Decision, wins
+from training.meet import judged_rows
 from training.meeting import OURS, Forecast, Meeting
 from training.models.bundle import Bundle
 from training.settings import TrainingSettings
@@ -140,7 +141,7 @@ def by_card(ours: Losses, theirs: Losses, *, same: bool, at: str, rule: tuple[st
 
 def _face_to_face(trained: Trained, meeting: Meeting, champion: Bundle) -> Verdict:
     """Both on the same customers of the same day."""
-    now = trained.panel.at(meeting.day)
+    now = judged_rows(trained.panel, meeting.day, meeting.window_days)
     theirs = champion.predict(now, meeting.day)["churn_probability"].to_numpy(np.float64)
     both = replace(meeting, forecasts={**meeting.forecasts, _CHAMPION: Forecast(theirs, {}, {})})
     return by_customer(wins([both], OURS, _CHAMPION), meeting.day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from training.models.bundle import Bundle
 from training.panel import Panel
 from training.settings import TrainingSettings
 
-__all__ = ["customer_numbers", "figures", "meet", "ours"]
+__all__ = ["customer_numbers", "figures", "judged_rows", "meet", "ours"]
 
 Floats = npt.NDArray[np.float64]
 _BOUNDS = (0.05, 0.1, 0.9, 0.95)
@@ -49,14 +50,15 @@ def meet(
     -------
     Meeting
         Customers are numbered by a hash of their id, so that one customer has one number on every day and in
-        every panel. A baseline that cannot tell churn is missing; `Meeting.absent` says why.
+        every panel. A baseline that cannot tell churn is missing; `Meeting.absent` says why. Only the customers of
+        `judged_rows`.
     """
     window = settings.churn.window_days
     now = panel.at(day).set_index("customer_id")
     horizons = [h for h in settings.value.horizons_days if day + timedelta(days=h) <= panel.as_of]
     predicted = bundle.predict(now[list(FEATURES)], day)
     peers, absent = _peers(known or panel.before(day), now, day, window, horizons)
-    return Meeting(
+    whole = Meeting(
         day=day,
         window_days=window,
         evidence=bundle.evidence,
@@ -68,6 +70,19 @@ def meet(
         forecasts={OURS: ours(predicted, horizons), **peers},
         absent=absent,
     )
+    alone = _left_alone(now, window)
+    return replace(whole.only(alone), left_out=int((~alone).sum()))
+
+
+def judged_rows(panel: Panel, day: date, window_days: int) -> pd.DataFrame:
+    """The customers of a day by whom forecasts are judged, in the order of the day's meeting.
+
+    Forecasts say what customers do when left alone. Whose weight for the window is 0 was contacted by a campaign that
+    chose by behaviour, or would have been (see `training.treated`): what they did says nothing about such a forecast.
+    Where that is everybody, all are judged.
+    """
+    rows = panel.at(day)
+    return rows[_left_alone(rows, window_days)]
 
 
 def figures(meeting: Meeting) -> dict[str, dict[str, Any]]:
@@ -111,6 +126,11 @@ def ours(predicted: pd.DataFrame, horizons: Sequence[int]) -> Forecast:
         {h: _column(predicted, f"expected_value_{h}d") for h in horizons},
         {h: found for h, found in bounds.items() if found},
     )
+
+
+def _left_alone(rows: pd.DataFrame, window_days: int) -> npt.NDArray[np.bool_]:
+    alone = HeadKind("churn", window_days).weight(rows) > 0
+    return alone if alone.any() else np.ones(len(rows), dtype=bool)
 
 
 def _peers(

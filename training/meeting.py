@@ -69,6 +69,8 @@ class Meeting:
         Ours under `OURS`, and the peers.
     absent : dict of str to dict of int to str
         Peer and horizon to why it has no forecast there; a peer that cannot tell churn has none at all.
+    left_out : int
+        Customers of the day who are not judged, because contacts changed what they did.
     """
 
     day: date
@@ -81,6 +83,7 @@ class Meeting:
     value_class: npt.NDArray[np.str_]
     forecasts: dict[str, Forecast]
     absent: dict[str, dict[int, str]] = field(default_factory=dict)
+    left_out: int = 0
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Meeting:
         """The meeting of some of the customers."""

@@ -19,7 +19,7 @@ from features.progress import Progress
 from training.backtest import judged_days, plain
 from training.bootstrap import Drawn, Figure, draw, headline
 from training.build import build_bundle, evidence_for
-from training.meet import meet, ours
+from training.meet import judged_rows, meet, ours
 from training.meeting import OURS, Meeting
 from training.models.bundle import Bundle
 from training.panel import STEP_DAYS, Panel
@@ -148,7 +148,7 @@ def _meeting(
     panel: Panel, settings: TrainingSettings, day: date, trained: Sequence[date], bundles: dict[date, Bundle]
 ) -> Meeting:
     meeting = meet(panel, bundles[day], day, settings)
-    features = panel.at(day)[list(FEATURES)]
+    features = judged_rows(panel, day, settings.churn.window_days)[list(FEATURES)]
     aged = {
         _name((day - d).days): ours(bundles[d].predict(features, day), list(meeting.orders))
         for d in trained

@@ -116,6 +116,16 @@ def _of_panel(panel: Panel, window: int) -> list[str]:
     return notes
 
 
+def _of_contacts(meeting: Meeting) -> list[str]:
+    """Who is not judged."""
+    if not meeting.left_out:
+        return []
+    out, size = meeting.left_out, meeting.left_out + len(meeting.customer)
+    return [
+        f"judged at {meeting.day.isoformat()} without {out:,} of {size:,} customers: contacts changed what they did"
+    ]
+
+
 def _untaught(bundle: Bundle, panel: Panel) -> list[str]:
     """Horizons of a learned bundle that rest on the closed form, and what they lack."""
     found: dict[str, list[str]] = {}
@@ -152,7 +162,7 @@ def _judged(panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: 
     rung: Evidence = evidence_for(known, window)[0] if evidence == "ml" else evidence
     bundle = build_bundle(known, settings, evidence=rung, progress=part_of(tell, 0.0, 0.6))
     latest = judge(panel, bundle, day, settings, known=known)
-    notes = []
+    notes = _of_contacts(latest.meeting)
     if evidence == "ml" and rung != "ml":
         notes.append(f"trees could not be judged at {day.isoformat()}: too little history before it")
     lost = lost_rungs(panel, bundle, day)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.training.small_shops import SETTINGS, day, drawn, features_of, orders
 from training.backtest import back_test, judge, latest_cut_off
 from training.build import build_bundle
 from training.fit import anchored
-from training.meet import figures, meet, ours
+from training.meet import figures, judged_rows, meet, ours
 from training.metrics import log_loss, value_metrics
 from training.panel import build_panel
 
@@ -50,6 +51,35 @@ def test_corrupting_what_came_changes_outcomes_and_no_prediction():
     assert np.array_equal(a.probability, b.probability)
     assert np.array_equal(a.expected_value, b.expected_value)
     assert a.churned.mean() < b.churned.mean() == 1.0
+
+
+def saved_half(panel, on):
+    """The panel as if campaigns had reached every other customer of a day: weight 0 within the window."""
+    rows = panel.frame
+    reached = (rows["as_of"] == pd.Timestamp(on)) & (rows["customer_id"].str[-1].astype(int) % 2 == 0)
+    came = rows["orders_ahead_60"].where(~reached, 1.0)
+    return replace(
+        panel, frame=rows.copy().assign(weight_60=np.where(reached, 0.0, 1.0), orders_ahead_60=came)
+    ), reached
+
+
+def test_contacted_customers_are_in_no_figure_and_are_counted():
+    panel = anchored(build_panel(shop(drawn(150, 300)), day(300), [60]))
+    panel = replace(panel, tables=None)
+    bundle = build_bundle(panel.before(day(240)), settings(60, 60), evidence="btyd")
+    saved, reached = saved_half(panel, day(240))
+    plain, alone = (judge(p, bundle, day(240), settings(60, 60)) for p in (panel, saved))
+    kept = ~reached[panel.at(day(240)).index].to_numpy()
+    assert (plain.meeting.left_out, alone.meeting.left_out) == (0, int((~kept).sum()))
+    assert alone.models == figures(plain.meeting.only(kept))
+    assert alone.to_json()["left_out"] == alone.meeting.left_out > 50
+    assert judged_rows(saved, day(240), 60).equals(saved.at(day(240))[kept])
+
+
+def test_where_nobody_was_left_alone_all_are_judged():
+    panel = anchored(build_panel(shop(drawn(80, 300)), day(300), [60]))
+    nobody = replace(panel, tables=None, frame=panel.frame.copy().assign(weight_60=0.0))
+    assert len(judged_rows(nobody, day(240), 60)) == len(panel.at(day(240)))
 
 
 def test_customers_who_only_returned_are_in_no_figure():

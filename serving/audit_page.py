@@ -18,7 +18,7 @@ __all__ = ["audit_page"]
 _STYLE = """
 section { border-top: 1px solid var(--rule); padding-top: 1rem; } h3 { font-size: .95rem; margin: .9rem 0 .2rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.2rem; align-items: start; }
-.plain th { vertical-align: bottom; } .plain td, .plain th { text-align: right; white-space: nowrap; }
+.beside > * { min-width: 0; } .plain th { vertical-align: bottom; } .plain td, .plain th { text-align: right; white-space: nowrap; }
 .plain th { white-space: normal; } .plain th.days { white-space: nowrap; font-size: .8rem; }
 .plain td:first-child, .plain th:first-child { text-align: left; }
 .plain tr.sum td { font-weight: 600; } .wide { overflow-x: auto; }
@@ -174,7 +174,7 @@ def _first_lens(found: Audit, pictures: dict[str, str]) -> str:
     ends = zip(counts["orders_from"], counts["orders_to"], strict=True)
     counts = counts.assign(orders_from=[_span(low, high) for low, high in ends])
     inside = (
-        f'<div class="beside"><table class="plain"><tr><th></th>{heads}</tr>{rows}</table>'
+        f'<div class="beside"><div class="wide"><table class="plain"><tr><th></th>{heads}</tr>{rows}</table></div>'
         f"<figure><figcaption>{both(TITLES['tenths'])}</figcaption>{pictures['tenths']}</figure></div>"
         f"<h3>{both(TITLES['tenths'])}</h3>{_table(tenths[tenths['by'] == 'revenue'], _TENTHS)}"
         f"{figures(NOTES['tenths'])}<h3>{both(TITLES['order_counts'])}</h3>"
@@ -261,7 +261,7 @@ def _equity(found: Audit, lifetime_days: int, missing: Text) -> str:
     values = (
         _whole(total["equity"]),
         money,
-        _whole(total["customers"]),
+        _whole(total["valued"]),
         _cents(total["clv_mean"]),
         _whole(total["past_margin"]),
     )

@@ -69,7 +69,7 @@ HEADS: Final[dict[str, Text]] = {
     "one_time": _t("Customers with one order", "一次性客户"),
     "one_time_share": _t("Share with one order", "一次性客户占比"),
     "returns_only": _t("Customers with returns only", "仅退货客户"),
-    "revenue_no_customer": _t("Beside it: revenue without a customer", "另有:无客户编号的收入"),
+    "revenue_no_customer": _t("No customer: revenue beside", "另有无编号收入"),
     "orders_from": _t("Orders", "订单数"),
     "group": _t("Group", "类别"),
     "direction": _t("Direction", "方向"),
@@ -199,7 +199,8 @@ NOTES: Final[dict[str, Text]] = {
         "仅列已结束的时期;群龄 0 为首购所在期(平均只有半期)。最早的群组还包含数据开始之前就已购买的客户。",
     ),
     "whole_base": _t(
-        "Each band is the revenue of the customers who first bought in one step; together they are all revenue, but for customers who only ever gave back.",
+        "Each band is the revenue of the customers who first bought in one step; together they are all revenue, but "
+        "for customers who only ever gave back.",
         "每条带为同一时期首购客户带来的收入,合计即全部收入(只退过货的客户除外)。",
     ),
     "concentration": _t(

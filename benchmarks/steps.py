@@ -36,7 +36,7 @@ LIBRARIES = ("duckdb", "lightgbm", "pandas", "pyarrow")
 
 @dataclass(frozen=True)
 class Measured:
-    """One step at one size: wall seconds, peak resident memory in MB, and how it ended."""
+    """One step at one size: wall seconds, CPU seconds of all threads, peak resident memory in MB, how it ended."""
 
     lines: int
     step: str
@@ -44,6 +44,7 @@ class Measured:
     peak_mb: float
     exit_code: int
     last_line: str = ""
+    cpu_seconds: float = 0.0
 
 
 def measure(step: str, command: Sequence[str], folder: Path, *, lines: int, timeout: float) -> Measured:
@@ -68,6 +69,7 @@ def measure(step: str, command: Sequence[str], folder: Path, *, lines: int, time
         peak_mb=usage.ru_maxrss * unit / 2**20,
         exit_code=process.returncode,
         last_line=said[-1].strip() if said else "",
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
     )
 
 
@@ -109,11 +111,11 @@ def one_size(lines: int, repeat: int, timeout: float) -> list[Measured]:
 
 
 def summary(turns: list[Measured]) -> Measured:
-    """Median time and largest peak of the repetitions; the failure, where one failed."""
+    """Median times and largest peak of the repetitions; the failure, where one failed."""
     failed = [t for t in turns if t.exit_code]
-    seconds = statistics.median(t.seconds for t in turns)
+    times = {n: statistics.median(getattr(t, n) for t in turns) for n in ("seconds", "cpu_seconds")}
     kept = asdict((failed or turns)[0])
-    return Measured(**(kept | {"seconds": seconds, "peak_mb": max(t.peak_mb for t in turns)}))
+    return Measured(**(kept | times | {"peak_mb": max(t.peak_mb for t in turns)}))
 
 
 def check_peers(runs: dict[str, list[Measured]]) -> None:
@@ -132,7 +134,8 @@ def report(found: Measured) -> None:
     """One line of progress on standard error."""
     state = f"failed ({found.exit_code}): {scrub(found.last_line)}" if found.exit_code else "ok"
     print(
-        f"{found.lines:>12,} {found.step:<9} {found.seconds:8.2f} s {found.peak_mb:8.0f} MB  {state}",
+        f"{found.lines:>12,} {found.step:<9} {found.seconds:8.2f} s {found.cpu_seconds:8.2f} s CPU "
+        f"{found.peak_mb:8.0f} MB  {state}",
         file=sys.stderr,
     )
 
@@ -154,8 +157,8 @@ def machine() -> str:
 def table(results: list[Measured]) -> str:
     """The results as a markdown table, one row per size and step."""
     rows = [
-        "| lines | step | seconds | peak MB | × pandas | × DuckDB |",
-        "|--:|---|--:|--:|--:|--:|",
+        "| lines | step | seconds | CPU s | peak MB | × pandas | × DuckDB |",
+        "|--:|---|--:|--:|--:|--:|--:|",
     ]
     for lines in dict.fromkeys(r.lines for r in results):
         here = [r for r in results if r.lines == lines]
@@ -169,10 +172,11 @@ def row(found: Measured, peers: dict[str, float]) -> str:
     step = NAMES.get(found.step, found.step)
     if found.exit_code:
         return (
-            f"| {found.lines:,} | {step} | failed, exit {found.exit_code}: {scrub(found.last_line)} | | | |"
+            f"| {found.lines:,} | {step} | failed, exit {found.exit_code}: {scrub(found.last_line)} | | | | |"
         )
     ratios = " | ".join(f"{found.seconds / peers[p]:.1f}" if p in peers else "" for p in PEERS)
-    return f"| {found.lines:,} | {step} | {found.seconds:.2f} | {found.peak_mb:,.0f} | {ratios} |"
+    times = f"{found.seconds:.2f} | {found.cpu_seconds:.2f}"
+    return f"| {found.lines:,} | {step} | {times} | {found.peak_mb:,.0f} | {ratios} |"
 
 
 def total(here: list[Measured]) -> list[Measured]:
@@ -181,7 +185,8 @@ def total(here: list[Measured]) -> list[Measured]:
     if not steps or any(r.exit_code for r in steps):
         return []
     peak = max(r.peak_mb for r in steps)
-    return [Measured(steps[0].lines, "**all steps**", sum(r.seconds for r in steps), peak, 0)]
+    cpu, wall = (sum(getattr(r, name) for r in steps) for name in ("cpu_seconds", "seconds"))
+    return [Measured(steps[0].lines, "**all steps**", wall, peak, 0, cpu_seconds=cpu)]
 
 
 def page(results: list[Measured], command: str, repeat: int) -> str:
@@ -193,7 +198,8 @@ def page(results: list[Measured], command: str, repeat: int) -> str:
             "Simulated order lines, one Parquet file per size; every step is a process of its own, so that",
             "its start and imports count. The peers read the same file in the same run and compute count,",
             "sum, first and last per customer.",
-            f"Runs of each step: {repeat}; time is the median on the wall clock, memory the largest peak.",
+            f"Runs of each step: {repeat}; seconds are the median on the wall clock, CPU s those of all threads",
+            "together, which tell more on a machine that others use too; memory is the largest peak.",
             "",
             table(results),
             "",

@@ -50,12 +50,12 @@ def test_a_step_that_hangs_is_killed_and_shown(steps: ModuleType, tmp_path: Path
 
 def test_ratios_are_to_the_peers_of_the_same_size(steps: ModuleType) -> None:
     made = [
-        steps.Measured(n, s, t, 10, 0)
+        steps.Measured(n, s, t, 10, 0, cpu_seconds=t / 2)
         for n, s, t in ((5, "pandas", 2.0), (5, "duckdb", 0.5), (5, "train", 3.0))
     ]
     text = steps.table(made)
-    assert "| 5 | train | 3.00 | 10 | 1.5 | 6.0 |" in text
-    assert "| 5 | **all steps** | 3.00 | 10 | 1.5 | 6.0 |" in text
+    assert "| 5 | train | 3.00 | 1.50 | 10 | 1.5 | 6.0 |" in text
+    assert "| 5 | **all steps** | 3.00 | 1.50 | 10 | 1.5 | 6.0 |" in text
 
 
 def test_repetitions_give_the_median_but_keep_a_failure(steps: ModuleType) -> None:

@@ -112,7 +112,9 @@ def attribute_of(tables: Tables, as_of: date, column: str) -> pd.Series | None:
     customers = tables.customers
     if customers is None or column not in customers.columns:
         return None
-    known = past(customers.drop_null(column), as_of_table([as_of]))
+    # An attribute has no day of its own where nobody says when the customer became known.
+    dated = customers.drop_null(column).mutate(day=customers.known_day)
+    known = past(dated, as_of_table([as_of]))
     latest = known.group_by("customer_id").aggregate(value=known[column].argmax(known.known_day))
     return _fetched(tables, latest).set_index("customer_id")["value"].rename(column)
 
@@ -141,12 +143,9 @@ def lines_of_file(tables: Tables, as_of: date, unused: pa.Table | None = None) -
     Lines with an amount of 0 count as bought. Amounts that cannot be read, or are in another currency, have no
     sum; their rows are shown.
     """
-    orders = tables.orders
-    known = orders.known_day < ibis.literal(as_of)
-    place = ibis.cases((~known, "later"), (orders.amount < 0, "returned"), else_="bought")
-    lines = orders.mutate(place=place, amount_u=to_units(orders.amount))
-    used = lines.group_by("place").aggregate(rows=lines.count(), amount_u=lines.amount_u.sum().cast("int64"))
-    found = _fetched(tables, used).set_index("place").reindex(["bought", "returned", "later"], fill_value=0)
+    known = past(tables.orders, as_of_table([as_of]))
+    found = _placed(tables, known).reindex(["bought", "returned"], fill_value=0)
+    found.loc["later"] = _placed(tables, tables.orders).sum() - found.sum()
     found["readable"] = found["rows"]
     out = (UNUSED.empty_table() if unused is None else unused).to_pandas().drop(columns="day")
     rules = out.groupby("rule", sort=True).sum()
@@ -207,6 +206,15 @@ def unused_lines(rule: str, rows: int, readable: int, amount_u: int) -> pa.Table
 def _fetched(tables: Tables, table: ir.Table) -> pd.DataFrame:
     frame: pd.DataFrame = tables.con.to_pyarrow(table).to_pandas(date_as_object=False)
     return frame
+
+
+def _placed(tables: Tables, lines: ir.Table) -> pd.DataFrame:
+    """Lines and money of what was bought and of what was given back."""
+    lines = lines.mutate(
+        place=ibis.ifelse(lines.amount < 0, "returned", "bought"), amount_u=to_units(lines.amount)
+    )
+    sums = lines.group_by("place").aggregate(rows=lines.count(), amount_u=lines.amount_u.sum().cast("int64"))
+    return _fetched(tables, sums).set_index("place")
 
 
 def _uncosted(lines: ir.Table) -> ir.Table:

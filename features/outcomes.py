@@ -16,7 +16,10 @@ from features.exact import MONEY, to_units
 from features.snapshot import as_of_table, future, past
 from features.tables import Tables
 
-__all__ = ["customer_outcomes", "slices"]
+__all__ = ["BEFORE_DAYS", "customer_outcomes", "slices"]
+
+BEFORE_DAYS = 365
+"""Days before a decision that tell what a customer would do anyway."""
 
 
 def slices(horizon_days: int, *, every: int = 30) -> tuple[int, ...]:
@@ -51,7 +54,7 @@ def customer_outcomes(
     DataFrame
         ``as_of, customer_id``; ``orders`` and ``margin`` (money) in the horizon; ``churn``: 1 without an order,
         else 0; ``margin_{d}d``: margin up to day d for the ends of `slices`; ``orders_before, margin_before``:
-        the same number of days before ``as_of``. Customers without an order in either are absent.
+        in the 365 days before ``as_of``. Customers without an order in either are absent.
 
     Raises
     ------
@@ -74,10 +77,10 @@ def customer_outcomes(
     days = future(tables.facts, cuts, horizon_days)
     came = _fetched(days.group_by(["as_of", "customer_id"]).aggregate(orders=days.orders.sum()))
     spent = past(lines, cuts)
-    spent = spent.filter(spent.age <= horizon_days)
+    spent = spent.filter(spent.age <= BEFORE_DAYS)
     before = _fetched(spent.group_by(["as_of", "customer_id"]).aggregate(margin_before=spent.margin_u.sum()))
     ordered = past(tables.facts, cuts)
-    ordered = ordered.filter(ordered.age <= horizon_days)
+    ordered = ordered.filter(ordered.age <= BEFORE_DAYS)
     count = {"orders_before": ordered.orders.sum()}
     earlier = _fetched(ordered.group_by(["as_of", "customer_id"]).aggregate(**count))
     found = pd.concat([earned, came, before, earlier], axis=1).fillna(0.0).astype(np.float64)

@@ -19,7 +19,7 @@ from strategies.columns import require
 from strategies.pooled_effect import interval, judged_together, pooled_effect
 from strategies.result_notes import note
 
-__all__ = ["COVARIATES", "OUTCOMES", "campaign_effects", "campaign_rates", "with_plan"]
+__all__ = ["COVARIATES", "DIMENSIONS", "OUTCOMES", "campaign_effects", "campaign_rates", "with_plan"]
 
 OUTCOMES: Final = ("churn", "orders", "margin", "net_margin")
 COVARIATES: Final = ("margin_before", "orders_before", "churn_probability", "value_at_stake")
@@ -82,6 +82,7 @@ def campaign_effects(
     *,
     outcomes: Sequence[str] = OUTCOMES,
     covariates: Sequence[str] = COVARIATES,
+    dimensions: Sequence[str] = tuple(DIMENSIONS),
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Incremental churn, orders and margin of those treated, over all runs of the log.
@@ -95,6 +96,8 @@ def campaign_effects(
         Columns to judge; ``net_margin`` gives the verdict.
     covariates : sequence of str
         Columns known before the decision; those the log lacks are left out.
+    dimensions : sequence of str
+        What to group by: ``all``, ``offer``, ``value_class``, ``channel``.
     level : float
         In (0, 1): the chance that all intervals of one dimension hold at once.
 
@@ -130,7 +133,8 @@ def campaign_effects(
     known = [name for name in covariates if name in log]
     meant = log[log["planned_offer"] != _ALONE]
     tables = [pd.DataFrame(columns=["dimension", "group", "outcome"])]
-    for dimension, column in DIMENSIONS.items():
+    for dimension in dimensions:
+        column = DIMENSIONS[dimension]
         marks = pd.Series("all", index=meant.index) if column is None else meant[column].astype(object)
         groups = {str(name): meant[marks == name] for name in sorted(marks.dropna().unique(), key=str)}
         found = {name: pooled_effect(_parts(rows, outcomes, known)) for name, rows in groups.items()}
@@ -208,7 +212,7 @@ _BOUNDS: Final = (
 )
 _COLUMNS: Final = (
     *("dimension", "group", "outcome", "effect", "low", "high", "left_alone", "treated", "held_out"),
-    *("total", "total_low", "total_high", "plain", "plain_low", "plain_high", "se", "df", "runs"),
+    *("total", "total_low", "total_high", "plain", "plain_low", "plain_high", "se", "df", "third", "runs"),
     *("method", "differ", "verdict", "note_en", "note_zh", "source"),
 )
 

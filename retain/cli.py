@@ -27,7 +27,10 @@ from retain.commands.doctor import doctor
 from retain.commands.explain import explain
 from retain.commands.features import features
 from retain.commands.init import init
+from retain.commands.offline_test import offline_test
+from retain.commands.results import results
 from retain.commands.score import score
+from retain.commands.segments import segments
 from retain.commands.serve import serve
 from retain.commands.train import train
 from retain.commands.tune import tune
@@ -46,7 +49,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "card": card,
     "score": score,
     "explain": explain,
+    "segments": segments,
     "audit": audit,
+    "results": results,
+    "offline-test": offline_test,
     "serve": serve,
     "demo": demo,
     "config": config,

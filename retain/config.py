@@ -18,6 +18,7 @@ from features.errors import ConfigError
 from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
+from strategies.frameworks import FrameworkSettings
 from strategies.settings import ChannelSettings, OfferSettings, StrategySettings
 from training.settings import (
     CardSettings,
@@ -74,6 +75,7 @@ class RetainConfig(BaseModel):
     tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
+    frameworks: FrameworkSettings = FrameworkSettings()
     offers: dict[str, OfferSettings] = Field(default_factory=dict)
     channels: dict[str, ChannelSettings] = Field(default_factory=dict)
 

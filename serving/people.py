@@ -1,23 +1,47 @@
-"""The customer table that strategies look at: features, predictions and facts of one day, one row each."""
+"""The customer table that strategies look at: features, predictions and facts of one day, one row each.
+
+Customers who want no contact are left out here, before any strategy sees them, so that they are in no output.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
+from features.customer_facts import customer_facts
 from features.errors import NotEnoughData
 from features.plan import fetch_features
+from features.purchase_facts import purchase_facts
 from features.tables import Tables
 from serving.scorer import Scorer
 
-__all__ = ["people_of"]
+__all__ = ["People", "people_of"]
 
 _CHUNK = 50_000
 
 
-def people_of(scorer: Scorer, tables: Tables, as_of: date) -> pd.DataFrame:
-    """Everything known and predicted about every customer of a day.
+@dataclass(frozen=True)
+class People:
+    """Customers of a day as strategies see them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        By ``customer_id``: the columns of the list without its reasons, all features, what the customers table and
+        the purchases tell besides, and ``margin_rate``, the share of revenue that is margin.
+    opted_out : int
+        Customers left out because they want no contact.
+    """
+
+    frame: pd.DataFrame
+    opted_out: int
+
+
+def people_of(scorer: Scorer, tables: Tables, as_of: date) -> People:
+    """Everything known and predicted about every customer of a day who may be contacted.
 
     Parameters
     ----------
@@ -28,19 +52,28 @@ def people_of(scorer: Scorer, tables: Tables, as_of: date) -> pd.DataFrame:
     as_of : date
         Everything before this day is past.
 
-    Returns
-    -------
-    DataFrame
-        By ``customer_id``: the columns of the list without its reasons, and all features.
-
     Raises
     ------
     NotEnoughData
-        There is no customer before the day.
+        There is no such customer before the day.
     """
     known = fetch_features(tables, [as_of]).to_pandas().sort_values("customer_id", ignore_index=True)
+    known = known[known["purchase_days"] > 0]
+    attributes = customer_facts(tables, as_of)
+    refused = known["customer_id"].isin(attributes.index[attributes["opted_out"].eq(True)])
+    known = known[~refused].reset_index(drop=True)
     if known.empty:
-        raise NotEnoughData(f"orders: no order before {as_of.isoformat()}; choose a later --as-of")
+        raise NotEnoughData(
+            f"orders: no customer with a purchase before {as_of.isoformat()} who may be contacted "
+            f"({int(refused.sum()):,} opted out); choose a later --as-of, or check with `retain check`"
+        )
     parts = (known.iloc[i : i + _CHUNK] for i in range(0, len(known), _CHUNK))
     scored = pd.concat([scorer.rows(part, as_of, explain=False) for part in parts])
-    return scored.join(known.drop(columns=[*scored.columns.intersection(known.columns)]))
+    frame = scored.join(known.drop(columns=[*scored.columns.intersection(known.columns)]))
+    for facts in (attributes.drop(columns="opted_out"), purchase_facts(tables, as_of)):
+        frame = frame.join(facts, on="customer_id")
+    costs = frame["acquisition_cost"].astype("float64")
+    return People(
+        frame.assign(acquisition_cost=costs, margin_rate=np.float64(scorer.bundle.curve.margin_rate)),
+        int(refused.sum()),
+    )

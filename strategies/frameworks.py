@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict
 
-from strategies.bad_relationship import BAD_RELATIONSHIP
-from strategies.binding import BINDING
-from strategies.differentiation import DIFFERENTIATION
+from strategies.bad_relationship import BAD_RELATIONSHIP, BadRelationshipSettings
+from strategies.binding import BINDING, BindingSettings
+from strategies.differentiation import DIFFERENTIATION, DifferentiationSettings
 from strategies.framework import Cuts, Found, Framework, Language, tell
-from strategies.key_account import KEY_ACCOUNT
-from strategies.life_cycle import LIFE_CYCLE
-from strategies.loyalty import LOYALTY_MARKS
-from strategies.needs import NEEDS
-from strategies.portfolio import PORTFOLIO
-from strategies.pyramid import PYRAMID
-from strategies.satisfaction import SATISFACTION
-from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY
-from strategies.trust import TRUST
-from strategies.viewpoints import VIEWPOINTS
-from strategies.worth import WORTH
+from strategies.key_account import KEY_ACCOUNT, KeyAccountSettings
+from strategies.life_cycle import LIFE_CYCLE, LifeCycleSettings
+from strategies.loyalty import LOYALTY_MARKS, LoyaltySettings
+from strategies.needs import NEEDS, NeedsSettings
+from strategies.portfolio import PORTFOLIO, PortfolioSettings
+from strategies.pyramid import PYRAMID, PyramidSettings
+from strategies.satisfaction import SATISFACTION, SatisfactionSettings
+from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY, SatisfactionLoyaltySettings
+from strategies.trust import TRUST, TrustSettings
+from strategies.viewpoints import VIEWPOINTS, ViewpointSettings
+from strategies.worth import WORTH, WorthSettings
 
 __all__ = ["FRAMEWORKS", "FrameworkSettings", "Segmented", "moves", "segment", "take_cuts"]
 
@@ -44,12 +44,26 @@ FRAMEWORKS: Final[tuple[Framework, ...]] = (
     VIEWPOINTS,
 )
 
-FrameworkSettings: Final[type[BaseModel]] = create_model(
-    "FrameworkSettings",
-    __config__=ConfigDict(frozen=True, extra="forbid"),
-    __doc__="``[frameworks.NAME]``: thresholds of the frameworks, one section each.",
-    **{f.name: (type(f.settings), f.settings) for f in FRAMEWORKS},  # type: ignore[call-overload]
-)
+
+class FrameworkSettings(BaseModel):
+    """``[frameworks.NAME]``: thresholds of the frameworks, one section each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    worth: WorthSettings = WorthSettings()
+    pyramid: PyramidSettings = PyramidSettings()
+    key_account: KeyAccountSettings = KeyAccountSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    differentiation: DifferentiationSettings = DifferentiationSettings()
+    needs: NeedsSettings = NeedsSettings()
+    life_cycle: LifeCycleSettings = LifeCycleSettings()
+    trust: TrustSettings = TrustSettings()
+    satisfaction: SatisfactionSettings = SatisfactionSettings()
+    loyalty_marks: LoyaltySettings = LoyaltySettings()
+    satisfaction_loyalty: SatisfactionLoyaltySettings = SatisfactionLoyaltySettings()
+    binding: BindingSettings = BindingSettings()
+    bad_relationship: BadRelationshipSettings = BadRelationshipSettings()
+    viewpoints: ViewpointSettings = ViewpointSettings()
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class Segmented:
 
 def segment(
     people: pd.DataFrame,
-    settings: BaseModel,
+    settings: FrameworkSettings,
     *,
     cuts: Mapping[str, Cuts] | None = None,
     before: pd.DataFrame | None = None,
@@ -122,7 +136,7 @@ def segment(
 
 
 def take_cuts(
-    people: pd.DataFrame, settings: BaseModel, *, frameworks: Sequence[Framework] = FRAMEWORKS
+    people: pd.DataFrame, settings: FrameworkSettings, *, frameworks: Sequence[Framework] = FRAMEWORKS
 ) -> dict[str, dict[str, float]]:
     """The thresholds that a customer base gives, by framework; frozen, one customer can be labelled by them.
 

@@ -35,12 +35,11 @@ __all__ = ["WORTH", "WorthSettings"]
 
 
 class WorthSettings(BaseModel):
-    """``[frameworks.worth]``: what one contact costs, and the margin where orders tell no cost of goods."""
+    """``[frameworks.worth]``: what one contact costs. ``[value] margin_rate`` is used where orders tell no cost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     service_cost_per_contact: float = Field(default=0.0, ge=0)
-    margin_rate: float = Field(default=0.3, gt=0, le=1)
 
 
 def _label(people: pd.DataFrame, cuts: Cuts, settings: WorthSettings, before: pd.DataFrame | None) -> Found:
@@ -50,7 +49,9 @@ def _label(people: pd.DataFrame, cuts: Cuts, settings: WorthSettings, before: pd
     service = cost("contacts_365d") * settings.service_cost_per_contact
     net = known(people, "current_value") - service - cost("campaign_cost_365d")
     with_costs = known(people, "margin_total")
-    margin = np.where(np.isnan(with_costs), known(people, "value_total") * settings.margin_rate, with_costs)
+    margin = np.where(
+        np.isnan(with_costs), known(people, "value_total") * known(people, "margin_rate"), with_costs
+    )
     past = margin - cost("campaign_cost_total")
     life = past - cost("acquisition_cost") + known(people, "clv")
     columns = {"net_current_value": net, "past_margin": past, "whole_life_profit": life}

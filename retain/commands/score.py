@@ -71,6 +71,7 @@ def _run(
 ) -> tuple[dict[str, Any], str]:
     from features.progress import silent
     from retain.as_of import as_of_day
+    from retain.champion import champion
     from retain.list_summary import list_summary, total_bounds, total_told
     from serving.lists import write_list
     from serving.scorer import Scorer
@@ -79,7 +80,7 @@ def _run(
     with ExitStack() as held:
         if out is not None:
             held.enter_context(_hold(out, screen))
-        bundle = _champion(project)
+        bundle = champion(project)
         scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
         progress = held.enter_context(screen.progress()) or silent
         tables = read_tables(screen, project, progress)
@@ -126,22 +127,6 @@ def _hold(out: Path, screen: Screen) -> Iterator[None]:
         screen.note(done)
     with output_lock(out):
         yield
-
-
-def _champion(project: Project) -> Bundle:
-    """The champion on this disk; fetched from MLflow when there is none yet."""
-    from features.errors import ModelError
-    from training.models.bundle import POINTER, Bundle, champion_path
-    from training.models.text_files import point_at
-    from training.tracking import champion_bundle
-
-    if not (project.models_dir / POINTER).is_file():
-        project.models_dir.mkdir(parents=True, exist_ok=True)
-        found = champion_bundle(project.config.tracking, project.models_dir, uri=project.tracking_uri)
-        if found is None:
-            raise ModelError("no model yet: run `retain train` first")
-        point_at(project.models_dir, POINTER, found.version)
-    return Bundle.load(champion_path(project.models_dir))
 
 
 def _default_place(project: Project, day: date) -> Path:

@@ -73,8 +73,14 @@ def test_wallet_share_takes_the_place_of_breadth_and_tenure() -> None:
 
 def test_costs_that_are_not_known_are_not_taken_off_and_said() -> None:
     people = pd.DataFrame(
-        {"customer_id": ["a"], "current_value": [30.0], "value_total": [1000.0], "clv": [50.0]}
+        {
+            "customer_id": ["a"],
+            "current_value": [30.0],
+            "value_total": [1e3],
+            "margin_rate": [0.2],
+            "clv": [50.0],
+        }
     )
-    found = WORTH.label(people, {}, WorthSettings(margin_rate=0.2), None)
+    found = WORTH.label(people, {}, WorthSettings(), None)
     assert found.columns.iloc[0].tolist() == [30.0, 200.0, 250.0]
     assert "cost of acquisition not known" in tell(WORTH, people, found, "en").iloc[0]

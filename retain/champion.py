@@ -1,0 +1,33 @@
+"""The model that answers: the champion on this disk, fetched from MLflow when there is none yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from retain.config import Project
+    from training.models.bundle import Bundle
+
+__all__ = ["champion"]
+
+
+def champion(project: Project) -> Bundle:
+    """The champion of a project.
+
+    Raises
+    ------
+    ModelError
+        There is none yet, or it is damaged.
+    """
+    from features.errors import ModelError
+    from training.models.bundle import POINTER, Bundle, champion_path
+    from training.models.text_files import point_at
+    from training.tracking import champion_bundle
+
+    if not (project.models_dir / POINTER).is_file():
+        project.models_dir.mkdir(parents=True, exist_ok=True)
+        found = champion_bundle(project.config.tracking, project.models_dir, uri=project.tracking_uri)
+        if found is None:
+            raise ModelError("no model yet: run `retain train` first")
+        point_at(project.models_dir, POINTER, found.version)
+    return Bundle.load(champion_path(project.models_dir))

@@ -122,7 +122,7 @@ class Drawn:
     def decisions(self) -> pd.DataFrame:
         """What `retain decide` would have logged."""
         outcomes = ("orders", "churn", "margin", "net_margin", "margin_before", "orders_before")
-        drop = [name for name in self.log if name.startswith("true_") or name in outcomes]
+        drop = [name for name in map(str, self.log) if name.startswith("true_") or name in outcomes]
         return self.log.drop(columns=drop)
 
 

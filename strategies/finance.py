@@ -31,6 +31,7 @@ __all__ = [
 YEAR: Final = 365.0
 _BITS: Final = 1e-12
 _FARTHEST: Final = 60.0
+_LOWEST: Final = 9.21  # −ln(1 − 0.9999)
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,13 @@ def internal_rate(flows: Sequence[float], days: Sequence[float]) -> Answer:
         return Answer(None, "nothing was paid out, so there is no rate", "没有支出，不存在收益率")
     if (money < 0).all():
         return Answer(None, "nothing came back, so there is no rate", "没有回收，不存在收益率")
-    rates = sorted(float(np.expm1(-u)) for u in _zeros(*_by_time(money, years)))
+    rates = sorted(float(np.expm1(-u)) for u in _zeros(*_by_time(money, years)) if u < _LOWEST)
     if not rates:
-        return Answer(None, "no rate makes the value 0", "不存在使净现值为零的收益率")
+        return Answer(
+            None,
+            "no rate above -99.99 % a year makes the value 0",
+            "不存在使净现值为零的收益率(年率高于-99.99%)",
+        )
     if len(rates) > 1:
         told = ", ".join(f"{rate:,.0%}".replace("%", " %") for rate in rates)
         return Answer(

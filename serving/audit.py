@@ -6,10 +6,9 @@ the ledger in whole units. The list of a model, where there is one, adds custome
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +19,8 @@ from features.errors import NotEnoughData
 from features.exact import MONEY
 from features.ledger import attribute_of, breadth_of, customer_days, lines_of_file
 from features.pipeline import FEATURES
+from features.plan import fetch_features
 from features.tables import Tables
-from serving.people import people_of
 from serving.scorer import Scorer
 from strategies import equity, lenses, pareto
 from strategies.bridge import PARTS, bridge, levers
@@ -33,10 +32,17 @@ from strategies.cohorts import (
     usual_cohort,
     whole_base,
 )
+from strategies.columns import Numbers
 from strategies.lenses import Period
 from training.models.bundle import Bundle
 
-__all__ = ["SPLITS", "Audit", "audit"]
+__all__ = ["NO_PURCHASE", "NO_SEGMENT", "SPLITS", "Audit", "audit"]
+
+NO_PURCHASE: Final = "no_purchase"
+"""Label of customers who only ever gave back; they have no value ahead."""
+
+NO_SEGMENT: Final = "no_segment"
+"""Label of customers who want no contact: they are valued, and in no segment."""
 
 SPLITS: Final = ("value_class", "pyramid_tier", "lifecycle_stage", "status")
 """Labels by which equity is split, those that the customer table has."""
@@ -105,7 +111,7 @@ def audit(
     scorer : Scorer, optional
         The model; without one there is no equity.
     labels : DataFrame, optional
-        ``customer_id`` and more labels of `SPLITS`.
+        ``customer_id`` and labels of `SPLITS`, as `retain segments` gives them.
 
     Returns
     -------
@@ -205,16 +211,16 @@ def _equity(
     scorer: Scorer, tables: Tables, as_of: date, days: pd.DataFrame, labels: pd.DataFrame | None
 ) -> dict[str, pd.DataFrame]:
     """Equity in all, by every label there is, and its elasticities."""
-    people = people_of(scorer, tables, as_of)
+    features = fetch_features(tables, [as_of]).to_pandas().sort_values("customer_id", ignore_index=True)
+    features = features[features["purchase_days"] > 0]
+    chunks = [features.iloc[i : i + _CHUNK] for i in range(0, len(features), _CHUNK)]
+    people = pd.concat([scorer.rows(chunk, as_of, explain=False) for chunk in chunks])
     past = lenses.by_customer(days)[["revenue_u", "margin_u"]]
-    whole = past.join(people.set_index("customer_id"), how="left")
-    if labels is not None:
-        more = [name for name in labels.columns if name in SPLITS and name not in whole.columns]
-        whole = whole.join(labels.set_index("customer_id")[more], how="left")
+    whole = _labelled(past.join(people.set_index("customer_id"), how="left"), labels)
     splits = [name for name in SPLITS if name in whole.columns]
     by = [equity.equity_by(whole, name).rename(columns={name: "label"}).assign(split=name) for name in splits]
     costs = attribute_of(tables, as_of, "acquisition_cost")
-    moved = _moved(scorer.bundle, people, as_of) | _acquired(whole, costs)
+    moved = _moved(scorer.bundle, people["clv"].to_numpy(np.float64), chunks, as_of) | _acquired(whole, costs)
     return {
         "equity": equity.total_equity(whole),
         "equity_by": pd.concat(by, ignore_index=True),
@@ -222,27 +228,38 @@ def _equity(
     }
 
 
-def _moved(bundle: Bundle, people: pd.DataFrame, as_of: date) -> dict[str, tuple[float, float, float]]:
+def _labelled(whole: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
+    """The customers with the labels given; who is valued and has none is in no segment."""
+    if labels is not None:
+        given = labels.set_index("customer_id")
+        given = given[[name for name in SPLITS if name in given.columns]]
+        found = given.reindex(whole.index)
+        whole = whole.drop(columns=list(given.columns), errors="ignore").join(found.fillna(NO_SEGMENT))
+    known = [name for name in SPLITS if name in whole.columns]
+    whole[known] = whole[known].where(whole["clv"].notna(), NO_PURCHASE)
+    return whole
+
+
+def _moved(
+    bundle: Bundle, clv: Numbers, chunks: Sequence[pd.DataFrame], as_of: date
+) -> dict[str, tuple[float, float, float]]:
     """Equity as it is, and with each driver lower and higher, from the model's own curve."""
-    base, step = float(people["clv"].sum()), equity.STEP
-    features = people[list(FEATURES)].astype(np.float64)
-    rates = bundle.curve.margin.rates(features)
-    clv = people["clv"].to_numpy(np.float64)
-    shifted = partial(equity.shifted_margin, clv, rates)
-    found = {"margin": (base, float(np.nansum(shifted(-step))), float(np.nansum(shifted(step))))}
+    base, step = float(np.nansum(clv)), equity.STEP
+    rates = np.concatenate([bundle.curve.margin.rates(chunk) for chunk in chunks])
+    low, high = (float(np.nansum(equity.shifted_margin(clv, rates, change))) for change in (-step, step))
+    found = {"margin": (base, low, high)}
     for driver in ("retention", "discount"):
-        rate = bundle.curve.discount_rate
-        sides = [equity.shifted_discount(driver, change, rate) for change in (-step, step)]
-        low, high = (_equity_at(bundle, features, as_of, side) for side in sides)
+        sides = [equity.shifted_discount(driver, c, bundle.curve.discount_rate) for c in (-step, step)]
+        low, high = (_equity_at(bundle, chunks, as_of, side) for side in sides)
         found[driver] = (base, low, high)
     return found
 
 
-def _equity_at(bundle: Bundle, features: pd.DataFrame, as_of: date, discount_rate: float) -> float:
+def _equity_at(bundle: Bundle, chunks: Sequence[pd.DataFrame], as_of: date, discount_rate: float) -> float:
     """Sum of clv at another discount rate."""
     model = replace(bundle, curve=replace(bundle.curve, discount_rate=discount_rate))
-    parts = (features.iloc[i : i + _CHUNK] for i in range(0, len(features), _CHUNK))
-    return float(sum(model.predict(part, as_of)["clv"].sum() for part in parts))
+    names = list(FEATURES)
+    return float(sum(model.predict(c[names].astype(np.float64), as_of)["clv"].sum() for c in chunks))
 
 
 def _acquired(whole: pd.DataFrame, costs: pd.Series | None) -> dict[str, tuple[float, float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Literal
 
@@ -12,18 +12,28 @@ from features.html_page import Text, both, document, figures, warning
 from serving.audit import Audit
 from serving.audit_plots import audit_pictures
 from serving.audit_texts import CHECKS, EQUITY_MISSING, FOOT, KINDS, NOTES, TITLES, head_of, label_of
+from strategies.life_cycle import LIFE_CYCLE
+from strategies.pyramid import PYRAMID
+from strategies.value_class import VALUE_CLASS_LABELS
 
 __all__ = ["audit_page"]
 
 _STYLE = """
 section { border-top: 1px solid var(--rule); padding-top: 1rem; } h3 { font-size: .95rem; margin: .9rem 0 .2rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.2rem; align-items: start; }
-.beside > * { min-width: 0; } .plain th { vertical-align: bottom; } .plain td, .plain th { text-align: right; white-space: nowrap; }
+.beside > * { min-width: 0; } .plain th { vertical-align: bottom; }
+.plain td, .plain th { text-align: right; white-space: nowrap; }
 .plain th { white-space: normal; } .plain th.days { white-space: nowrap; font-size: .8rem; }
 .plain td:first-child, .plain th:first-child { text-align: left; }
 .plain tr.sum td { font-weight: 600; } .wide { overflow-x: auto; }
 .good { color: #1d7a4c; font-weight: 600; }
 """
+# Gold is one thing in the pyramid and another among the value classes.
+_SPLIT_LABELS: dict[str, Mapping[str, Text]] = {
+    "value_class": VALUE_CLASS_LABELS,
+    "pyramid_tier": PYRAMID.labels,
+    "lifecycle_stage": LIFE_CYCLE.labels,
+}
 _STRANGE = {
     "en": "Sums differ from the ledger; do not rely on this page and report the fault.",
     "zh": "合计与账本不符;请勿使用本页并报告此问题。",
@@ -268,6 +278,10 @@ def _equity(found: Audit, lifetime_days: int, missing: Text) -> str:
     head = both({lang: text.format(*values) for lang, text in told.items()})
     note = {lang: text.format(lifetime_days, found.model_version) for lang, text in NOTES["equity"].items()}
     by = found.tables["equity_by"]
+    texts = [
+        _SPLIT_LABELS.get(s, {}).get(n, label_of(n)) for s, n in zip(by["split"], by["label"], strict=True)
+    ]
+    by = by.assign(label=pd.Series(texts, index=by.index, dtype=object))
     parts = "".join(
         f"<h3>{both(label_of(str(split)))}</h3>{_table(part, _EQUITY)}"
         for split, part in by.groupby("split", sort=False)
@@ -308,6 +322,8 @@ def _table(frame: pd.DataFrame, columns: Sequence[str], *, last: bool = False) -
 
 def _cell(name: str, value: Any) -> str:
     """One cell as HTML."""
+    if isinstance(value, Mapping):
+        return both(value)
     if isinstance(value, str):
         return both(label_of(value)) if name in _CODES else escape(value)
     if pd.isna(value):

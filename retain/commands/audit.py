@@ -11,10 +11,13 @@ from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
     from rich.console import RenderableType
 
     from features.html_page import Text
+    from features.tables import Tables
     from retain.config import Project
     from serving.audit import Audit
     from serving.scorer import Scorer
@@ -86,7 +89,8 @@ def audit(
         day = as_of_day(loaded.tables, project.config.run, as_of)
         progress("auditing", 0.3)
         rate = project.config.value.margin_rate
-        found = made(loaded.tables, day, margin_rate=rate, unused=loaded.unused, scorer=scorer)
+        labels = None if scorer is None else _labels(project, scorer, loaded.tables, day)
+        found = made(loaded.tables, day, margin_rate=rate, unused=loaded.unused, scorer=scorer, labels=labels)
         progress("writing", 0.9)
         folder = out or project.out_dir / f"audit-{day.isoformat()}"
         files = _written(found, folder, kind, _page(found, project, lang, missing))
@@ -102,15 +106,27 @@ def _check_folder(folder: Path) -> None:
 
 def _scorer(project: Project) -> tuple[Scorer | None, Text | None]:
     """The champion on this disk; None, and why where it is not that training is still to come."""
+    from retain.champion import champion
     from serving.scorer import Scorer
-    from training.models.bundle import POINTER, Bundle, champion_path
+    from training.models.bundle import POINTER
 
     if project.config.churn.kind == "contract":
         return None, _CONTRACTS
     if not (project.models_dir / POINTER).is_file():
         return None, None
-    bundle = Bundle.load(champion_path(project.models_dir))
-    return Scorer(bundle, project.strategies, currency=project.config.data.currency), None
+    return Scorer(champion(project), project.strategies, currency=project.config.data.currency), None
+
+
+def _labels(project: Project, scorer: Scorer, tables: Tables, day: date) -> pd.DataFrame | None:
+    """Tier, class and stage as `retain segments` tells them; None where nobody may be contacted."""
+    from features.errors import NotEnoughData
+    from serving.segments import segments_of
+
+    folder = project.out_dir / "segments"
+    try:
+        return segments_of(scorer, tables, day, project.config.frameworks, folder=folder).found.people
+    except NotEnoughData:
+        return None
 
 
 def _page(found: Audit, project: Project, lang: Literal["en", "zh"], missing: Text | None) -> str:

@@ -36,6 +36,8 @@ MIN_ROWS = 400
 MIN_EVENTS = 50
 _PATIENCE = 25
 _LATE_SNAPSHOTS = 3
+# For counts LightGBM holds every step back by e^0.7: without this they need twice the trees of the others.
+_COUNT_STRIDE = 2.0
 # Heads are fitted side by side; the second of a horizon waits for the bins of the first.
 _BINNING = Lock()
 
@@ -246,14 +248,14 @@ class _Task:
         trees = self.settings.trees
         return {
             **self.kind.loss,
-            "learning_rate": trees.learning_rate,
+            "learning_rate": trees.learning_rate * (_COUNT_STRIDE if self.kind.name == "orders" else 1.0),
             "num_leaves": trees.num_leaves,
             "min_data_in_leaf": max(min(20, trees.min_data_in_leaf), min(size // 50, trees.min_data_in_leaf)),
             "feature_fraction": trees.feature_fraction,
             "bagging_fraction": trees.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": trees.lambda_l2,
-            "max_bin": 255,
+            "max_bin": 63,
             "feature_pre_filter": False,
             "seed": self.settings.seed % 2**31,
             "deterministic": True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -67,11 +67,15 @@ class Panel:
     def labelled(self, horizon_days: int, *, by: date) -> pd.DataFrame:
         """Rows whose horizon had passed by the day `by` and by ``as_of``: row's day + horizon_days ≤ both."""
         last = pd.Timestamp(min(by, self.as_of) - timedelta(days=horizon_days))
-        return self.frame[self.frame["as_of"] <= last]
+        return self.frame.iloc[: self._end(last)]
 
     def at(self, day: date) -> pd.DataFrame:
         """The snapshot of one cut-off day."""
-        return self.frame[self.frame["as_of"] == pd.Timestamp(day)]
+        return self.frame.iloc[self._end(pd.Timestamp(day), "left") : self._end(pd.Timestamp(day))]
+
+    def _end(self, day: pd.Timestamp, side: Literal["left", "right"] = "right") -> int:
+        """Rows up to a day: they are sorted by it, so that a stretch of them needs no copy."""
+        return int(self.frame["as_of"].searchsorted(day, side=side))
 
     @property
     def first_day(self) -> date:
@@ -90,7 +94,7 @@ class Panel:
         Where orders carry their arrival, the labels are counted anew without those that arrived on `day` or
         later; weights are found anew from the contacts known then.
         """
-        frame = self.frame[self.frame["as_of"] <= pd.Timestamp(day)]
+        frame = self.frame.iloc[: self._end(pd.Timestamp(day))]
         cut = replace(self, frame=frame, as_of=min(day, self.as_of))
         if self.tables is None or frame.empty:
             return cut

@@ -233,7 +233,9 @@ def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
     # One number per combination, so that a customer costs a look-up in an array and not a search.
     places = []
     for key, known in KEYS.items():
-        code = pd.Index(known).get_indexer(pd.Index(frame[key]))
+        given, labels = pd.factorize(frame[key])
+        # A missing label has the number −1 and so reads the last place.
+        code = np.append(pd.Index(known).get_indexer(pd.Index(labels)), -1)[given]
         if (code < 0).any():
             raise InputError(
                 f"strategies: {key} holds {int((code < 0).sum())} value(s) that are no label, e.g. "

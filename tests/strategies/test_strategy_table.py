@@ -287,6 +287,8 @@ def test_a_label_that_does_not_exist_is_refused() -> None:
     frame = EVERYONE.assign(status=["gone", *EVERYONE["status"][1:]])
     with pytest.raises(InputError, match=r"status holds 1 value\(s\) that are no label, e\.g\. 'gone'"):
         assign(frame, StrategyTable.default())
+    with pytest.raises(InputError, match=r"risk holds 2 value\(s\) that are no label, e\.g\. nan"):
+        assign(EVERYONE.assign(risk=[None, None, *EVERYONE["risk"][2:]]), StrategyTable.default())
     with pytest.raises(InputError, match=r"lacks 2 column\(s\): lifecycle_stage, risk"):
         assign(EVERYONE.drop(columns=["risk", "lifecycle_stage"]), StrategyTable.default())
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from features.errors import InputError
 
-__all__ = ["LEAVE_ALONE", "Limits", "OfferProblem"]
+__all__ = ["LEAVE_ALONE", "Limits", "OfferProblem", "limit_rows"]
 
 LEAVE_ALONE = -1
 Floats = NDArray[np.float64]
@@ -112,7 +112,7 @@ class OfferProblem:
         may = np.ones((n, k), dtype=bool) if eligible is None else np.asarray(eligible, dtype=bool)
         _check_shapes(gains, costs, may, channel=channel, names=names)
         order = np.arange(n) if key is None else np.argsort(_keys(key, n), kind="stable")
-        uses, room, kinds = _limit_rows(limits or Limits(), [str(c) for c in channel], names)
+        uses, room, kinds = limit_rows(limits or Limits(), [str(c) for c in channel], names)
         may = may & (gains > 0) & np.all((uses == 0) | (room[:, None] >= 1), axis=0) & (costs <= room[0])
         rows = order[may.any(axis=1)[order]] if k else order[:0]
         kept = np.ascontiguousarray(np.where(may, gains, -np.inf)[rows].T)
@@ -222,10 +222,30 @@ def _keys(key: ArrayLike, n: int) -> NDArray[np.generic]:
     return keys
 
 
-def _limit_rows(
+def limit_rows(
     limits: Limits, channel: Sequence[str], names: Sequence[str]
 ) -> tuple[Floats, Floats, tuple[tuple[str, str], ...]]:
-    """Which offer takes a place of which limit, the room, and what each limit is called."""
+    """Each limit as a row: which offer takes a place of it, its room, and what it is called.
+
+    Returns
+    -------
+    uses : array (m, k)
+        1 where the offer takes a place; row 0 is money and row 1 all contacts.
+    room : array (m,)
+        inf where there is no limit.
+    names : tuple of (kind, name)
+
+    Raises
+    ------
+    InputError
+        When a limit names a channel or an offer that there is not.
+
+    Examples
+    --------
+    >>> uses, room, names = limit_rows(Limits(per_channel={"mail": 5}), ["mail", "phone"], ["a", "b"])
+    >>> names[2], uses[2].tolist(), room.tolist()
+    (('channel', 'mail'), [1.0, 0.0], [inf, inf, 5.0])
+    """
     unknown = [f"channel {c!r}" for c in map(str, limits.per_channel) if c not in channel]
     unknown += [f"offer {o!r}" for o in map(str, limits.per_offer) if o not in names]
     if unknown:

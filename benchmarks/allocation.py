@@ -136,7 +136,8 @@ def report(found: pd.DataFrame, command: str) -> str:
         "gains most with them; all pairs by gain per money spent; customers by churn probability. In these shops",
         "the riskiest are lost causes.",
         "",
-        "| Customers | Limits | Ours (worst) | Value | Return | Return, all pairs | Risk | Seconds, wall (processor) | HiGHS on all pairs |",
+        "| Customers | Limits | Ours (worst) | Value | Return | Return, all pairs | Risk "
+        "| Seconds, wall (processor) | HiGHS on all pairs |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (customers, tight), rows in found.groupby(["customers", "tight"], sort=True):

@@ -54,7 +54,7 @@ def test_frequencies_over_seeds_are_the_propensities(limits: Limits | None) -> N
     menu = None if limits is None else Menu(COST, CHANNEL, limits)
     told = offer_chances(chosen, eligible, shares, menu=menu)
     assert told.sum(axis=1) == pytest.approx(np.ones(300))
-    seen, weighted, runs = np.zeros((300, 3)), np.zeros(3), 500
+    seen, weighted, runs = np.zeros((300, 3)), np.zeros(3), 250
     for seed in range(runs):
         arms = draw_arms(ids, strata, chosen, eligible, shares, seed=seed, menu=menu)
         offer = arms["offer"].to_numpy()
@@ -63,7 +63,7 @@ def test_frequencies_over_seeds_are_the_propensities(limits: Limits | None) -> N
         weighted += np.bincount(offer + 1, 1 / arms["propensity"], minlength=3) / runs
     spread = np.sqrt(told * (1 - told) / runs)
     assert np.all(abs(seen - told) <= 5 * spread + 1e-9)
-    assert weighted == pytest.approx((told > 0).sum(axis=0), rel=0.03)
+    assert weighted == pytest.approx((told > 0).sum(axis=0), rel=0.04)
 
 
 def test_a_draw_never_breaks_a_limit_and_explores_where_it_can() -> None:
@@ -74,7 +74,7 @@ def test_a_draw_never_breaks_a_limit_and_explores_where_it_can() -> None:
     gain = draw.lognormal(2, 1, (n, 2)) - COST
     found = allocate(gain, COST, channel=CHANNEL, limits=limits, eligible=eligible, key=customer_keys(ids, 1))
     explored = 0
-    for seed in range(60):
+    for seed in range(40):
         shares = ArmSettings(explore=0.3)
         arms = draw_arms(
             ids, strata, found.offer, eligible, shares, seed=seed, menu=Menu(COST, CHANNEL, limits)

@@ -52,7 +52,8 @@ class World:
         place = np.searchsorted(np.quantile(worth, [0.4, 0.7, 0.9]), worth)
         parts = [self._run(rng, number, rate, basket, place) for number in range(self.runs)]
         log = pd.concat([part[0] for part in parts], ignore_index=True)
-        orders = pd.concat([frame for part in parts for frame in part[1:]], ignore_index=True)
+        # what came before a later run is on the log; in the order file it would fall into an earlier run's time
+        orders = pd.concat([parts[0][1], *(part[2] for part in parts)], ignore_index=True)
         return Drawn(self, log, orders)
 
     def _run(

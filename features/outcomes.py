@@ -101,6 +101,6 @@ def _with_margin(orders: ir.Table, margin_rate: float) -> ir.Table:
 
 
 def _fetched(table: ir.Table) -> pd.DataFrame:
-    frame = table.to_pandas()
+    frame = table.to_pyarrow().to_pandas()
     keys: Mapping[str, Any] = {"as_of": pd.to_datetime(frame["as_of"]).dt.date}
     return frame.assign(**keys).set_index(["as_of", "customer_id"])

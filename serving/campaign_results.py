@@ -179,7 +179,8 @@ def _acquisition_costs(tables: Tables) -> Mapping[str, float]:
     """What winning each customer cost, where it is known."""
     if tables.customers is None or "acquisition_cost" not in tables.customers.columns:
         return {}
-    rows = tables.customers.select("customer_id", "acquisition_cost").to_pandas().dropna()
+    known = tables.customers.select("customer_id", "acquisition_cost")
+    rows = known.to_pyarrow().to_pandas().dropna()
     return dict(zip(rows["customer_id"], rows["acquisition_cost"].astype(float), strict=True))
 
 

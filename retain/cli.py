@@ -22,6 +22,7 @@ from retain.commands.backtest import backtest
 from retain.commands.card import card
 from retain.commands.check import check
 from retain.commands.config import config
+from retain.commands.decide import decide
 from retain.commands.demo import demo
 from retain.commands.doctor import doctor
 from retain.commands.explain import explain
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "segments": segments,
     "audit": audit,
+    "decide": decide,
     "results": results,
     "offline-test": offline_test,
     "serve": serve,

@@ -18,6 +18,7 @@ from features.errors import ConfigError
 from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
+from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import ChannelSettings, OfferSettings, StrategySettings
 from training.settings import (
@@ -76,6 +77,7 @@ class RetainConfig(BaseModel):
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
     frameworks: FrameworkSettings = FrameworkSettings()
+    decisions: DecisionSettings = DecisionSettings()
     offers: dict[str, OfferSettings] = Field(default_factory=dict)
     channels: dict[str, ChannelSettings] = Field(default_factory=dict)
 

@@ -1,0 +1,133 @@
+"""``retain decide``: who gets which offer, within budget and limits, as an experiment that can be read later."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.console import Screen
+from retain.reading import read_tables
+
+if TYPE_CHECKING:
+    from features.tables import Tables
+    from retain.config import Project
+    from serving.decide import Decided, Policy
+    from serving.decision_log import DecisionLog
+    from serving.segments import Segments
+
+__all__ = ["decide"]
+
+
+def decide(
+    path: ConfigOption = Path("retain.toml"),
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The work queue; by default in out_dir, as CSV."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="MONEY", min=0, help="Instead of [decisions] budget.")
+    ] = None,
+    order: Annotated[
+        Literal["gain", "risk"],
+        typer.Option(
+            "--order", help="Of the queue: expected gain, or risk (which does not say who can be kept)."
+        ),
+    ] = "gain",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be decided; write and log nothing.")
+    ] = False,
+    lang: LangOption = "en",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Decide who gets which offer, log it, and write the work queue."""
+    from retain.as_of import as_of_day
+    from retain.champion import champion
+    from retain.config import load_config
+    from retain.decision_report import document, told
+    from serving.decide import work_queue
+    from serving.decision_log import DecisionLog
+    from serving.lists import check_list, write_list
+    from serving.scorer import Scorer
+    from serving.segments import keep, segments_of
+
+    screen = Screen(json=json, quiet=quiet)
+    if out is not None:
+        check_list(out)
+    project = load_config(path)
+    policy = _policy(project, budget)
+    bundle = champion(project)
+    scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
+    folder = project.out_dir / "segments"
+    project.out_dir.mkdir(parents=True, exist_ok=True)
+    with screen.progress() as progress, closing(DecisionLog(project.store_url)) as log:
+        tables = read_tables(screen, project, progress)
+        day = as_of_day(tables, project.config.run, as_of)
+        segments = segments_of(scorer, tables, day, project.config.frameworks, folder=folder, lang=lang)
+        run_id = f"{day.isoformat()}-{bundle.version[:12]}-{policy.version}"
+        found = _decided(screen, project, policy, segments, log, tables, run_id)
+        queue = work_queue(found, policy.catalogue, by_risk=order == "risk")
+        if not dry_run:
+            out = out or _default_place(project, day.isoformat())
+            log.save(found.rows)
+            keep(segments, folder)
+            write_list(queue, out)
+    written = None if dry_run else out
+    screen.result(
+        document(found, segments, run_id, written),
+        *told(found, segments, policy, written, lang, project.config.data.currency),
+    )
+
+
+def _policy(project: Project, budget: float | None) -> Policy:
+    from serving.decide import Policy
+    from strategies.decision_settings import DecidingSettings
+    from strategies.policy import policy_version
+
+    table, catalogue = project.policy()
+    decisions = project.config.decisions
+    if budget is not None:
+        decisions = decisions.model_copy(update={"budget": budget})
+    # The content of the files is in the version already; their names do not count.
+    nameless = project.config.strategies.model_copy(update={"table": None, "offers": None})
+    deciding = DecidingSettings(
+        strategies=nameless, frameworks=project.config.frameworks, decisions=decisions
+    )
+    return Policy(table, catalogue, decisions, policy_version(table, catalogue, deciding))
+
+
+def _decided(
+    screen: Screen,
+    project: Project,
+    policy: Policy,
+    segments: Segments,
+    log: DecisionLog,
+    tables: Tables,
+    run_id: str,
+) -> Decided:
+    from serving.decide import decide, measured_effects
+
+    config = project.config
+    results = measured_effects(
+        log, tables, segments.as_of, config.churn.window_days, margin_rate=config.value.margin_rate
+    )
+    if results is not None:
+        known = results["offer"].isin(policy.catalogue.codes)
+        if (~known).any():
+            screen.note(
+                f"results of {results.loc[~known, 'offer'].nunique()} offer(s) no longer in the catalogue are left out"
+            )
+        results = results[known]
+    return decide(segments, policy, run_id=run_id, seed=config.run.seed, results=results)
+
+
+def _default_place(project: Project, day: str) -> Path:
+    project.lists_dir.mkdir(parents=True, exist_ok=True)
+    return project.lists_dir / f"queue-{day}.csv"

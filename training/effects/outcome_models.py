@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
 from training.models.effect import Line
+from training.models.head import sigmoid
 
 __all__ = ["fit_line", "logistic", "ridge"]
 
 Floats = npt.NDArray[np.float64]
 _LEAST_OF_A_CLASS = 25
-_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+_STRENGTHS = (1000.0, 100.0, 10.0, 1.0)
+_MOST_STEPS, _TOLERANCE, _LEAST_STEP = 30, 1e-8, 1e-6
 # From hardly any to so much that only the mean is left.
 _RIDGES = np.logspace(-4, 3, 29)
 _FOLDS = 3
@@ -74,12 +74,18 @@ def ridge(design: Floats, outcome: Floats) -> Line:
 def logistic(design: Floats, outcome: Floats) -> Line:
     """Logistic ridge regression with a free intercept, the strength by log loss in three folds."""
     mean, z, unit = _standard(design)
+    z = np.column_stack([np.ones(len(z)), z])
     fold = np.empty(len(outcome), dtype=np.int64)
     fold[np.argsort(outcome, kind="stable")] = np.arange(len(outcome)) % _FOLDS
-    losses = [sum(_loss(z, outcome, fold == k, c) for k in range(_FOLDS)) for c in _STRENGTHS]
-    intercept, weights = _solve(z, outcome, _STRENGTHS[int(np.argmin(losses))])
-    weights = weights * unit
-    return Line(intercept - float(mean @ weights), tuple(map(float, weights)), logit=True)
+    losses = np.zeros(len(_STRENGTHS))
+    for k in range(_FOLDS):
+        out = fold == k
+        for at, found in enumerate(_path(z[~out], outcome[~out], _STRENGTHS)):
+            losses[at] += _loss(z[out], outcome[out], found)
+    best = int(losses.argmin())
+    found = _path(z, outcome, _STRENGTHS[: best + 1])[-1]
+    weights = found[1:] * unit
+    return Line(float(found[0] - mean @ weights), tuple(map(float, weights)), logit=True)
 
 
 def _standard(design: Floats) -> tuple[Floats, Floats, Floats]:
@@ -89,17 +95,41 @@ def _standard(design: Floats) -> tuple[Floats, Floats, Floats]:
     return mean, (design - mean) * unit, unit
 
 
-def _loss(z: Floats, outcome: Floats, out: npt.NDArray[np.bool_], strength: float) -> float:
-    intercept, weights = _solve(z[~out], outcome[~out], strength)
-    raw = intercept + z[out] @ weights
-    return float((np.logaddexp(0.0, raw) - outcome[out] * raw).sum())
+def _path(z: Floats, outcome: Floats, strengths: tuple[float, ...]) -> list[Floats]:
+    """Weights (intercept first, not shrunk) from the strongest to the weakest, each started from the one before."""
+    share = outcome.mean()
+    weights = np.zeros(z.shape[1])
+    weights[0] = np.log(share / (1 - share))
+    found = []
+    for strength in strengths:
+        weights = _newton(z, outcome, strength, weights)
+        found.append(weights)
+    return found
 
 
-def _solve(z: Floats, outcome: Floats, strength: float) -> tuple[float, Floats]:
-    from sklearn.linear_model import LogisticRegression
+def _newton(z: Floats, outcome: Floats, strength: float, weights: Floats) -> Floats:
+    """Newton's steps, halved where one would go too far."""
+    penalty = np.full(len(weights), strength)
+    penalty[0] = 0.0
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = LogisticRegression(C=1.0 / strength, solver="newton-cholesky", max_iter=50, tol=1e-5)
-        model.fit(z, outcome)
-    return float(model.intercept_[0]), model.coef_[0]
+    def cost(at: Floats) -> float:
+        return _loss(z, outcome, at) + float(penalty @ at**2) / 2
+
+    now = cost(weights)
+    for _ in range(_MOST_STEPS):
+        p = sigmoid(z @ weights)
+        slope = z.T @ (p - outcome) + penalty * weights
+        curve = (z * (p * (1 - p))[:, None]).T @ z + np.diag(penalty)
+        step = np.linalg.solve(curve, slope)
+        if float(slope @ step) < _TOLERANCE * len(outcome):
+            break
+        size = 1.0
+        while (then := cost(weights - size * step)) > now and size > _LEAST_STEP:
+            size /= 2
+        weights, now = weights - size * step, then
+    return weights
+
+
+def _loss(z: Floats, outcome: Floats, weights: Floats) -> float:
+    raw = z @ weights
+    return float((np.logaddexp(0.0, raw) - outcome * raw).sum())

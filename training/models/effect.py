@@ -282,10 +282,12 @@ class EffectModel:
         """
         with parsing("effects"):
             values = json.loads(text)
-            if values["version"] != _VERSION:
-                raise ModelError(
-                    f"effects: version {values['version']} of the file, {_VERSION} is read here; train again"
-                )
+            version = values["version"]
+        if version != _VERSION:
+            raise ModelError(
+                f"effects: the file is of version {version}, {_VERSION} is read here; measure the effects again"
+            )
+        with parsing("effects"):
             return cls(
                 values["outcome"],
                 values["kind"],

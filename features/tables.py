@@ -11,9 +11,12 @@ import ibis.expr.types as ir
 from ibis.util import gen_name
 
 from features.days import day_facts
-from features.engine import SLICE_ROWS, compact
+from features.engine import compact
 
 __all__ = ["Tables"]
+
+SHARE_ROWS = 4_000_000
+"""Order lines summed up at a time; each share reads the table once more."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Tables:
         if self.con.name != "duckdb":
             return found
         name, engine = gen_name("day_facts"), self.con.con
-        shares = 1 + self.con.to_pyarrow(self.orders.count()).as_py() // SLICE_ROWS
+        shares = 1 + self.con.to_pyarrow(self.orders.count()).as_py() // SHARE_ROWS
         for share in range(shares):
             # Nothing is summed up across customers: a share of them at a time gives the same rows in less memory.
             part = self.con.compile(found if shares == 1 else day_facts(_share(self.orders, share, shares)))

@@ -16,7 +16,7 @@ from features.load import load
 from features.plan import fetch_features
 from features.settings import DataSettings, TableSource
 
-SLICED = ("stage", "cast", "load", "tables")
+SLICED = ("stage.SLICE_ROWS", "cast.SLICE_ROWS", "load.SLICE_ROWS", "tables.SHARE_ROWS")
 
 
 def loaded(folder, **settings):
@@ -51,8 +51,8 @@ def rows_of(tables, table):
 def test_slices_change_nothing(tmp_path, monkeypatch, duplicates):
     shop(tmp_path)
     whole = loaded(tmp_path, exact_duplicates=duplicates)
-    for module in SLICED:
-        monkeypatch.setattr(f"features.{module}.SLICE_ROWS", 200)
+    for limit in SLICED:
+        monkeypatch.setattr(f"features.{limit}", 200)
     sliced = loaded(tmp_path, exact_duplicates=duplicates)
     assert sliced.quarantine.rows.equals(whole.quarantine.rows)
     assert sliced.unused.equals(whole.unused)

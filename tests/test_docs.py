@@ -25,7 +25,7 @@ from training.panel import MAX_SNAPSHOTS, MIN_HISTORY_DAYS, STEP_DAYS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 # Written by `make bench` and its like; a checkout may not have them yet.
-MEASURED = {f"benchmark_{n}.md" for n in ("steps", "online_retail", "quality", "btyd", "treated")}
+MEASURED = {f"benchmark_{n}.md" for n in ("steps", "online_retail", "quality", "btyd", "treated", "proof")}
 
 
 def shown(path: Path) -> str:

@@ -175,10 +175,14 @@ def _periods(days: pd.DataFrame, periods: tuple[Period, Period], unused: pa.Tabl
 
 def _tenths(days: pd.DataFrame, period: Period) -> pd.DataFrame:
     measures: tuple[lenses.Measure, ...] = ("revenue", "orders", "margin")
-    parts = [lenses.tenths(days, period, by) for by in measures]
-    return pd.concat(
-        [part.assign(by=by) for by, part in zip(measures, parts, strict=True)], ignore_index=True
-    )
+    return _stacked("by", {by: lenses.tenths(days, period, by) for by in measures})
+
+
+def _stacked(name: str, parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same columns below one another, each marked in a first column."""
+    found = pd.concat(parts.values(), ignore_index=True)
+    found.insert(0, name, [key for key, part in parts.items() for _ in range(len(part))])
+    return found
 
 
 def _lever_money(lever: pd.DataFrame) -> pd.DataFrame:
@@ -195,16 +199,13 @@ def _lever_money(lever: pd.DataFrame) -> pd.DataFrame:
 
 def _concentration(days: pd.DataFrame, later: Period) -> dict[str, pd.DataFrame]:
     """Concentration and Lorenz curves of the later period's customers, and of all customers ever."""
-    rows, curves = [], []
+    rows, curves = {}, {}
     for over, people in (("period", lenses.by_customer(days, later)), ("all", lenses.by_customer(days))):
         buyers = people[people["orders"] > 0]
         values = {name: buyers[f"{name}_u"].to_numpy(np.int64) for name in ("revenue", "margin")}
-        rows.append(pareto.concentration(values["revenue"], values["margin"]).assign(over=over))
-        curves += [pareto.lorenz(units).assign(value=name, over=over) for name, units in values.items()]
-    return {
-        "concentration": pd.concat(rows, ignore_index=True),
-        "lorenz": pd.concat(curves, ignore_index=True),
-    }
+        rows[over] = pareto.concentration(values["revenue"], values["margin"])
+        curves[over] = _stacked("value", {name: pareto.lorenz(units) for name, units in values.items()})
+    return {"concentration": _stacked("over", rows), "lorenz": _stacked("over", curves)}
 
 
 def _equity(
@@ -218,12 +219,12 @@ def _equity(
     past = lenses.by_customer(days)[["revenue_u", "margin_u"]]
     whole = _labelled(past.join(people.set_index("customer_id"), how="left"), labels)
     splits = [name for name in SPLITS if name in whole.columns]
-    by = [equity.equity_by(whole, name).rename(columns={name: "label"}).assign(split=name) for name in splits]
+    by = {name: equity.equity_by(whole, name).rename(columns={name: "label"}) for name in splits}
     costs = attribute_of(tables, as_of, "acquisition_cost")
     moved = _moved(scorer.bundle, people["clv"].to_numpy(np.float64), chunks, as_of) | _acquired(whole, costs)
     return {
         "equity": equity.total_equity(whole),
-        "equity_by": pd.concat(by, ignore_index=True),
+        "equity_by": _stacked("split", by),
         "elasticities": equity.elasticities(moved),
     }
 

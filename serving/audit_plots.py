@@ -155,6 +155,7 @@ def _whole_base(tables: Tables) -> Figure:
         height = np.maximum(found[name].to_numpy(np.float64), 0.0)
         axes.bar(places, height, bottom=bottom, width=0.92, color=colour, label=name)
         bottom += height
+    axes.set_ylim(0.0, 1.08 * max(1.0, float(bottom.max())))
     every = max(1, len(found) // 8)
     axes.set_xticks(places[::every], found["period"].to_numpy()[::every], rotation=35, ha="right")
     axes.yaxis.set_major_formatter("{x:,.10g}")

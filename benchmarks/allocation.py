@@ -155,7 +155,8 @@ def report(found: pd.DataFrame, command: str) -> str:
         "",
         f"Over all {len(found)} shops: ours {found['ours'].min():.4%} or more, {ranges}.",
         f"Where HiGHS solved the whole program, our bound differs from its value by at most {over:.0e} of it.",
-        "HiGHS: seconds of processor, and how many times ours.",
+        "HiGHS: seconds of processor, and how many times ours. One thread; wall time grows with what else the",
+        "machine has to do, processor time hardly.",
     ]
     return "\n".join([*lines, ""])
 

@@ -64,9 +64,11 @@ def price_limits(problem: OfferProblem) -> Priced:
     [lo_r, hi_r], a customer whose best offer at its dearest beats every other at its cheapest is decided, and
     his term is linear. Only the others enter a linear program; when they are too many, a sample of them stands
     for all, drawn with a probability that is half uniform, half proportional to the best gain. The box then
-    shrinks around the prices found, or moves when they lie on its edge. When all open customers fit into the
-    program and the prices lie inside the box, the prices are exact. Where masses of customers tie, one column
-    of the last program stands for all with the same possible winners.
+    shrinks around the prices found, or moves when they lie on its edge. From the second round on the room is
+    corrected by what the sample asks for at the last prices less what all open customers do, so that sampling
+    errs on the change of prices only. When all open customers fit into the program and the prices lie inside
+    the box, the prices are exact. Where masses of customers tie, one column of the last program stands for all
+    with the same possible winners.
 
     References
     ----------
@@ -90,7 +92,8 @@ def price_limits(problem: OfferProblem) -> Priced:
         if turn and not edge:
             width /= _NARROWER
         rows, used = (everyone, np.zeros(len(used))) if edge else (rows[open_], decided)
-        box = _box(problem, prices, width, widest)
+        # Who is decided stays so only as long as the prices stay within the box that decided it.
+        box = _box(problem, prices, width, widest if edge else box)
     return Priced(prices, _choice(problem, prices, box))
 
 
@@ -103,14 +106,14 @@ def _widest(problem: OfferProblem) -> Box:
     return np.zeros(len(high)), np.where(np.isfinite(problem.room), high, 0.0)
 
 
-def _box(problem: OfferProblem, prices: Floats, width: float, widest: Box) -> Box:
+def _box(problem: OfferProblem, prices: Floats, width: float, within: Box) -> Box:
     """Each price up and down by a share `width` of what the dearest offer under that limit is charged."""
     mean_cost = problem.cost.mean(axis=1, keepdims=True)
     charged = problem.price(prices, mean_cost)[:, 0]
     reach = np.where(problem.uses > 0, charged, 0.0).max(axis=1)
     reach[0] = max(prices[0], charged.sum() / (mean_cost.sum() or 1.0))
-    reach = np.where(reach > 0, reach, 0.1 * widest[1])
-    return np.maximum(prices - width * reach, 0.0), np.minimum(prices + width * reach, widest[1])
+    reach = np.where(reach > 0, reach, 0.1 * within[1])
+    return np.maximum(prices - width * reach, within[0]), np.minimum(prices + width * reach, within[1])
 
 
 def _winners(problem: OfferProblem, rows: Whole, box: Box) -> tuple[Whole, NDArray[np.bool_]]:

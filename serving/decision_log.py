@@ -125,20 +125,25 @@ class DecisionLog:
             Another process writes, or the database cannot be written.
         """
         check_decisions(frame)
-        rows = to_rows(frame, DECISION)
+        fresh, other = 0, []
         with self._writing() as connection:
-            runs = sorted({row["run_id"] for row in rows})
-            old = {row["decision_id"]: row for row in self._of_runs(connection, runs)}
-            fresh = [row for row in rows if row["decision_id"] not in old]
-            other = [n for n, row in enumerate(rows, 1) if old.get(row["decision_id"], row) != row]
+            seen = self._has_runs(connection, sorted(set(frame["run_id"])))
+            for start in range(0, len(frame), BATCH):
+                rows = to_rows(frame.iloc[start : start + BATCH], DECISION)
+                old = self._logged(connection, [row["decision_id"] for row in rows]) if seen else {}
+                known = [old.get(row["decision_id"]) for row in rows]
+                pairs = list(zip(rows, known, strict=True))
+                other += [start + n for n, (row, was) in enumerate(pairs, 1) if was not in (None, row)]
+                new = [row for row, was in pairs if was is None]
+                _insert(connection, _decisions, new)
+                fresh += len(new)
             if other:
                 raise InputError(
-                    f"decision log: {len(other):,} of {len(rows):,} decisions are logged already with other "
+                    f"decision log: {len(other):,} of {len(frame):,} decisions are logged already with other "
                     f"content, the first in row {other[0]:,}. Logged decisions are never changed: give the run "
                     "a name of its own, or save it as it was."
                 )
-            _insert(connection, _decisions, fresh)
-        return Saved(len(fresh), len(rows) - len(fresh))
+        return Saved(fresh, len(frame) - fresh)
 
     def decisions(self, run_id: str | None = None, *, since: date | None = None) -> pd.DataFrame:
         """Logged decisions, by day and decision.
@@ -210,10 +215,14 @@ class DecisionLog:
         """Let go of the database."""
         self._engine.dispose()
 
-    def _of_runs(self, connection: sa.Connection, runs: Sequence[str]) -> Iterator[dict[str, Any]]:
-        query = sa.select(_decisions).where(_decisions.c.run_id.in_(runs))
-        for row in connection.execute(query, execution_options={"yield_per": BATCH}).mappings():
-            yield dict(row)
+    def _has_runs(self, connection: sa.Connection, runs: Sequence[str]) -> bool:
+        query = sa.select(_decisions.c.run_id).where(_decisions.c.run_id.in_(runs)).limit(1)
+        return connection.scalar(query) is not None
+
+    def _logged(self, connection: sa.Connection, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What the log holds of some decisions."""
+        query = sa.select(_decisions).where(_decisions.c.decision_id.in_(wanted))
+        return {row["decision_id"]: dict(row) for row in connection.execute(query).mappings()}
 
     def _known(self, connection: sa.Connection, wanted: Sequence[str]) -> set[str]:
         query = sa.select(_decisions.c.decision_id)

@@ -111,7 +111,7 @@ def audit(
     scorer : Scorer, optional
         The model; without one there is no equity.
     labels : DataFrame, optional
-        ``customer_id`` and labels of `SPLITS`, as `retain segments` gives them.
+        ``customer_id`` and those labels of `SPLITS` that the list lacks, as `retain segments` gives them.
 
     Returns
     -------
@@ -230,12 +230,11 @@ def _equity(
 
 
 def _labelled(whole: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
-    """The customers with the labels given; who is valued and has none is in no segment."""
+    """The customers with the labels that the list lacks; who is valued and has none of these is in no segment."""
     if labels is not None:
-        given = labels.set_index("customer_id")
-        given = given[[name for name in SPLITS if name in given.columns]]
-        found = given.reindex(whole.index)
-        whole = whole.drop(columns=list(given.columns), errors="ignore").join(found.fillna(NO_SEGMENT))
+        more = [name for name in SPLITS if name in labels.columns and name not in whole.columns]
+        given = labels.set_index("customer_id")[more].reindex(whole.index)
+        whole = whole.join(given.fillna(NO_SEGMENT))
     known = [name for name in SPLITS if name in whole.columns]
     whole[known] = whole[known].where(whole["clv"].notna(), NO_PURCHASE)
     return whole

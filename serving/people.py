@@ -5,6 +5,7 @@ Customers who want no contact are left out here, before any strategy sees them, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from features.customer_facts import customer_facts
+from features.defection_facts import defection_facts
 from features.errors import NotEnoughData
 from features.plan import fetch_features
 from features.purchase_facts import purchase_facts
+from features.service_facts import PROMISES, service_facts
 from features.tables import Tables
 from serving.scorer import Scorer
 
@@ -30,8 +33,9 @@ class People:
     Parameters
     ----------
     frame : DataFrame
-        By ``customer_id``: the columns of the list without its reasons, all features, what the customers table and
-        the purchases tell besides, and ``margin_rate``, the share of revenue that is margin.
+        By ``customer_id``: the columns of the list without its reasons, all features, what the customers table, the
+        purchases, the service and the way of leaving tell besides, and ``margin_rate``, the share of revenue that is
+        margin.
     opted_out : int
         Customers left out because they want no contact.
     """
@@ -40,7 +44,9 @@ class People:
     opted_out: int
 
 
-def people_of(scorer: Scorer, tables: Tables, as_of: date) -> People:
+def people_of(
+    scorer: Scorer, tables: Tables, as_of: date, *, promises: Mapping[str, float] = PROMISES
+) -> People:
     """Everything known and predicted about every customer of a day who may be contacted.
 
     Parameters
@@ -51,6 +57,8 @@ def people_of(scorer: Scorer, tables: Tables, as_of: date) -> People:
         Loaded tables.
     as_of : date
         Everything before this day is past.
+    promises : mapping of str to float
+        Hours to resolution that are promised, by kind of contact.
 
     Raises
     ------
@@ -70,7 +78,13 @@ def people_of(scorer: Scorer, tables: Tables, as_of: date) -> People:
     parts = (known.iloc[i : i + _CHUNK] for i in range(0, len(known), _CHUNK))
     scored = pd.concat([scorer.rows(part, as_of, explain=False) for part in parts])
     frame = scored.join(known.drop(columns=[*scored.columns.intersection(known.columns)]))
-    for facts in (attributes.drop(columns="opted_out"), purchase_facts(tables, as_of)):
+    known_besides = (
+        attributes.drop(columns="opted_out"),
+        purchase_facts(tables, as_of),
+        service_facts(tables, as_of, promises=promises),
+        defection_facts(tables, as_of),
+    )
+    for facts in known_besides:
         frame = frame.join(facts, on="customer_id")
     costs = frame["acquisition_cost"].astype("float64")
     return People(

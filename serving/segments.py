@@ -76,7 +76,7 @@ def segments_of(
     lang : {"en", "zh"}
         Language of the reasons of moves.
     """
-    people = people_of(scorer, tables, as_of)
+    people = people_of(scorer, tables, as_of, promises=settings.service_promises.hours)
     since, before = _before(folder, as_of)
     memory = None if before is None else before.set_index("customer_id")
     found = segment(people.frame, settings, before=memory)

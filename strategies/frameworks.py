@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from strategies.bad_relationship import BAD_RELATIONSHIP, BadRelationshipSettings
 from strategies.binding import BINDING, BindingSettings
+from strategies.defection import DEFECTION, DefectionSettings
 from strategies.differentiation import DIFFERENTIATION, DifferentiationSettings
 from strategies.framework import Cuts, Found, Framework, Language, tell
 from strategies.key_account import KEY_ACCOUNT, KeyAccountSettings
@@ -21,6 +22,8 @@ from strategies.portfolio import PORTFOLIO, PortfolioSettings
 from strategies.pyramid import PYRAMID, PyramidSettings
 from strategies.satisfaction import SATISFACTION, SatisfactionSettings
 from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY, SatisfactionLoyaltySettings
+from strategies.second_lifetime_value import SECOND_LIFETIME_VALUE, SecondLifetimeSettings
+from strategies.service_promises import SERVICE_PROMISES, ServicePromiseSettings
 from strategies.trust import TRUST, TrustSettings
 from strategies.viewpoints import VIEWPOINTS, ViewpointSettings
 from strategies.worth import WORTH, WorthSettings
@@ -41,6 +44,9 @@ FRAMEWORKS: Final[tuple[Framework, ...]] = (
     SATISFACTION_LOYALTY,
     BINDING,
     BAD_RELATIONSHIP,
+    SERVICE_PROMISES,
+    DEFECTION,
+    SECOND_LIFETIME_VALUE,
     VIEWPOINTS,
 )
 
@@ -63,6 +69,9 @@ class FrameworkSettings(BaseModel):
     satisfaction_loyalty: SatisfactionLoyaltySettings = SatisfactionLoyaltySettings()
     binding: BindingSettings = BindingSettings()
     bad_relationship: BadRelationshipSettings = BadRelationshipSettings()
+    service_promises: ServicePromiseSettings = ServicePromiseSettings()
+    defection_signs: DefectionSettings = DefectionSettings()
+    second_lifetime_value: SecondLifetimeSettings = SecondLifetimeSettings()
     viewpoints: ViewpointSettings = ViewpointSettings()
 
 

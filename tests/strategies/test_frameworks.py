@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.customer_facts import ATTRIBUTES
+from features.defection_facts import DEFECTION_FACTS
 from features.pipeline import FEATURES
 from features.purchase_facts import PURCHASE_FACTS
+from features.service_facts import SERVICE_FACTS
 from strategies.framework import Framework
 from strategies.frameworks import FRAMEWORKS, FrameworkSettings, moves, segment, take_cuts
 
@@ -24,6 +26,8 @@ _LIST = (
     "value_at_stake",
     "status",
     "value_class",
+    "regain_probability",
+    "regain_margin",
 )
 _LOOKED_AT = (
     *(
@@ -48,6 +52,15 @@ _LOOKED_AT = (
     *("category_distance", "contacts_365d", "overdue_ratio", "overdue_max_ratio", "spend_180d", "frequency"),
     *("spend_change_180d", "satisfaction_last", "satisfaction_gap", "recommend_mean", "contracts_active"),
     *("complaints_open", "margin_total", "acquisition_cost", "campaign_cost_total", "returns_share"),
+    *(
+        "promised_365d",
+        "sla_breaches",
+        "resolution_days",
+        "released_days",
+        "last_day_discounted",
+        "spend_fade",
+    ),
+    *("recorded_reason_days", "contract_ended_days", "regain_probability", "regain_margin", "regain_cost"),
 )
 _each = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda f: f.name)
 
@@ -71,7 +84,8 @@ def test_texts_are_there_in_both_languages(framework: Framework) -> None:
 
 @_each
 def test_reasons_name_columns_that_exist(framework: Framework) -> None:
-    known = {*FEATURES, *_LIST, *PURCHASE_FACTS, *ATTRIBUTES, *(c for f in FRAMEWORKS for c in f.columns)}
+    facts = {*PURCHASE_FACTS, *SERVICE_FACTS, *DEFECTION_FACTS, *ATTRIBUTES}
+    known = {*FEATURES, *_LIST, *facts, *(c for f in FRAMEWORKS for c in f.columns)}
     for texts in framework.reasons.values():
         assert _names(texts["en"]) | _names(texts["zh"]) <= known
         assert _names(texts["en"]) == _names(texts["zh"])
@@ -80,6 +94,9 @@ def test_reasons_name_columns_that_exist(framework: Framework) -> None:
 _LABELS = {
     "value_class": ("lead", "iron", "gold", "platinum", "unknown"),
     "status": ("active", "lapsed", "lost", "unknown"),
+    "recorded_reason": ("bought_away", "unclear", None),
+    "refusal_reason": ("搬家", "no", None),
+    "region_before": ("north", None),
 }
 
 

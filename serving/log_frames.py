@@ -211,7 +211,9 @@ def from_rows(
         elif kind == "flag":
             frame[name] = frame[name].astype("boolean")
         elif name in _DAYS:
-            frame[name] = [date.fromisoformat(v) if isinstance(v, str) else None for v in frame[name].tolist()]
+            frame[name] = [
+                date.fromisoformat(v) if isinstance(v, str) else None for v in frame[name].tolist()
+            ]
     if "more" in frame:
         known = [json.loads(text) for text in frame["more"]]
         more = pd.DataFrame.from_records(known, index=frame.index) if any(known) else pd.DataFrame()

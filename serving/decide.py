@@ -2,7 +2,8 @@
 
 1. The strategy table gives each customer one strategy; the catalogue says who may be made which offer.
 2. The effect of an offer is what the catalogue assumes, drawn towards what randomised runs have shown; an offer
-   measured to do harm is stopped. gain = effect · value at stake − cost.
+   measured to do harm is stopped. Where effects by customer were learnt and choose better than the average, each
+   customer has their own. gain = effect · value at stake − cost.
 3. The allocation maximises the sum of the gains under budget, capacities and the number of contacts.
 4. A part is held out by lot and a little explores; every row has its propensity, and goes into the decision log.
 """
@@ -18,22 +19,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.tables import Tables
-from serving.campaign_results import outcomes_of, ripe
-from serving.decision_log import DecisionLog
+from serving.effect_learning import STAKE, customer_effects
 from serving.segments import Segments
-from strategies.allocation import Allocation, Limits, allocate
-from strategies.arms import Menu, customer_keys, decision_ids, draw_arms
+from strategies.allocation import Allocation, Limits, allocate_problem
+from strategies.arms import Menu, customer_keys, decision_ids, draw_arms, offer_chances
+from strategies.chances import write_chances
 from strategies.columns import as_numbers
 from strategies.decision_settings import DecisionSettings
-from strategies.effects import believed_effects, margin_estimate
+from strategies.effects import believed_effects
 from strategies.marginal import MarginalCurve, marginal_curve
+from strategies.offer_problem import OfferProblem
 from strategies.offers import LEAVE_ALONE, Offer, OfferCatalogue
+from strategies.plain_allocation import fill_by_return, fill_in_order
 from strategies.regain import regain_or_not
-from strategies.results import campaign_effects
 from strategies.strategy_table import StrategyTable, assign
+from strategies.value_at_stake import value_at_stake
+from training.models.effect import EffectModel
+from training.models.effect_columns import EFFECT_LABELS, EFFECT_NUMBERS
 
-__all__ = ["Decided", "Policy", "decide", "measured_effects", "work_queue"]
+__all__ = ["Decided", "Policy", "decide", "work_queue"]
 
 Floats = npt.NDArray[np.float64]
 _LABELS: Final = (
@@ -48,6 +52,7 @@ _LABELS: Final = (
     ),
     *("churn_probability", "clv"),
 )
+_KNOWN: Final = tuple(dict.fromkeys((*_LABELS, *EFFECT_NUMBERS, *EFFECT_LABELS)))
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,14 @@ class Decided:
 
 
 def decide(
-    segments: Segments, policy: Policy, *, run_id: str, seed: int, results: pd.DataFrame | None = None
+    segments: Segments,
+    policy: Policy,
+    *,
+    run_id: str,
+    seed: int,
+    results: pd.DataFrame | None = None,
+    learnt: Mapping[str, EffectModel] | None = None,
+    window_days: int | None = None,
 ) -> Decided:
     """Give every customer a strategy, an offer or none, an arm and a propensity.
 
@@ -117,48 +129,68 @@ def decide(
     seed : int
         Of the lot; with the run id it decides who is held out and who explores.
     results : DataFrame, optional
-        From `measured_effects`; without it all effects are assumed.
+        From `serving.effect_learning.measured_effects`; without it all effects are assumed.
+    learnt : mapping of str to EffectModel, optional
+        By offer, effects that differ by customer, where a lower bound says that choosing by them earns more.
+        An offer that does harm on average is then made only to those whom it helps.
+    window_days : int, optional
+        Days after which the outcome is read. Where they are a horizon of the forecast, what is at stake in them is
+        logged beside the value at stake, so that results are compared with what they can show.
 
     Raises
     ------
     InputError
         When results belong to offers that the catalogue does not have.
+    ModelError
+        When a column that an effect is learnt from is missing.
     """
     people = segments.found.people.reset_index(drop=True).assign(opted_out=False)
     chosen = _strategies(people, policy.table)
     people = people.assign(strategy=chosen["strategy"])
-    offers = policy.catalogue.offers
-    beliefs = believed_effects({offer.code: offer for offer in offers}, results)
-    may = policy.catalogue.eligible(people) & ~beliefs["stop"].to_numpy(bool)
+    catalogue = policy.catalogue
+    beliefs = believed_effects({offer.code: offer for offer in catalogue.offers}, results)
+    effect = customer_effects(people, catalogue, beliefs, learnt)
+    own = np.array([code in (learnt or {}) for code in catalogue.codes], dtype=bool)
+    may = catalogue.eligible(people) & (~beliefs["stop"].to_numpy(bool) | (own & (effect > 0)))
     stake = np.nan_to_num(as_numbers(people["value_at_stake"]))
-    gain = stake[:, None] * beliefs["effect"].to_numpy(np.float64) - policy.catalogue.costs
-    keys = customer_keys(people["customer_id"], f"{seed} {run_id}")
+    gain = stake[:, None] * effect - catalogue.costs
+    source = beliefs["effect_source"].mask(own, "measured")
+    beliefs = beliefs.assign(by_customer=own, effect_source=source, stop=beliefs["stop"] & ~own)
     asked: dict[str, Any] = {
         "channel": policy.channels,
         "limits": policy.limits,
         "eligible": may,
-        "key": keys,
-        "offers": policy.catalogue.codes,
+        "key": customer_keys(people["customer_id"], f"{seed} {run_id}"),
+        "offers": catalogue.codes,
     }
-    found = allocate(gain, policy.catalogue.costs, **asked)
-    menu = Menu(policy.catalogue.costs, policy.channels, policy.limits, policy.catalogue.codes)
-    drawn = draw_arms(
-        people["customer_id"],
-        people["value_class"],
-        found.offer,
-        may,
-        policy.settings.experiment,
-        seed=f"{seed} {run_id}",
-        menu=menu,
-    )
-    rows = _rows(people, policy, beliefs, found.offer, drawn, gain)
+    problem = OfferProblem.of(gain, catalogue.costs, **asked)
+    found = allocate_problem(problem)
+    drawn = _drawn(people, policy, found.offer, may, f"{seed} {run_id}")
+    rows = _rows(people, policy, beliefs, found.offer, drawn, effect)
     rows.insert(0, "decision_id", decision_ids(run_id, people["customer_id"], policy.version))
     rows = rows.assign(run_id=run_id, as_of=segments.as_of, policy_version=policy.version)
-    rows["due_date"] = _due(rows["offer"], policy.catalogue, segments.as_of)
-    rows = rows.join(people[[c for c in _LABELS if c in people and c not in rows]])
+    rows["due_date"] = _due(rows["offer"], catalogue, segments.as_of)
+    rows = rows.join(people[[c for c in _KNOWN if c in people and c not in rows]])
     rows = rows.join(chosen[["strategy_reason_en", "strategy_reason_zh"]])
-    curve = marginal_curve(gain, policy.catalogue.costs, **asked)
-    return Decided(rows, found, curve, beliefs, _simpler(gain, stake, people, policy, may))
+    rows[STAKE] = _stake_in_window(people, window_days)
+    curve = marginal_curve(gain, catalogue.costs, **asked)
+    return Decided(rows, found, curve, beliefs, _simpler(problem, gain, people))
+
+
+def _drawn(
+    people: pd.DataFrame,
+    policy: Policy,
+    planned: npt.NDArray[np.int64],
+    may: npt.NDArray[np.bool_],
+    seed: str,
+) -> pd.DataFrame:
+    """Arm, offer and its propensity of every customer, and the chances of all offers."""
+    catalogue, experiment = policy.catalogue, policy.settings.experiment
+    menu = Menu(catalogue.costs, policy.channels, policy.limits, catalogue.codes)
+    strata = people["value_class"]
+    drawn = draw_arms(people["customer_id"], strata, planned, may, experiment, seed=seed, menu=menu)
+    chances = offer_chances(planned, may, experiment, menu=menu)
+    return drawn.assign(chances=write_chances(chances, catalogue.codes))
 
 
 def _strategies(people: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
@@ -175,7 +207,7 @@ def _rows(
     beliefs: pd.DataFrame,
     planned: npt.NDArray[np.int64],
     drawn: pd.DataFrame,
-    gain: Floats,
+    effect: Floats,
 ) -> pd.DataFrame:
     """One row per customer; place −1 of an offer, leave alone, stands last in every array of figures."""
     catalogue, given = policy.catalogue, drawn["offer"].to_numpy(np.int64)
@@ -183,7 +215,8 @@ def _rows(
     def of(values: Any, last: Any, at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         return np.array([*values, last], dtype=object if isinstance(last, str) else np.float64)[at]
 
-    each = np.arange(len(people))
+    share = np.where(given < 0, 0.0, effect[np.arange(len(people)), given])
+    stake, cost = np.nan_to_num(as_numbers(people["value_at_stake"])), of(catalogue.costs, 0.0, given)
     return pd.DataFrame(
         {
             "customer_id": people["customer_id"],
@@ -191,11 +224,12 @@ def _rows(
             "planned_offer": of(catalogue.codes, LEAVE_ALONE, planned),
             "offer": of(catalogue.codes, LEAVE_ALONE, given),
             "channel": of(policy.channels, "", given),
-            "cost": of(catalogue.costs, 0.0, given),
+            "cost": cost,
             "arm": drawn["arm"],
             "propensity": drawn["propensity"],
-            "expected_gain": np.where(given < 0, 0.0, gain[each, given]),
-            "effect": of(beliefs["effect"], 0.0, given),
+            "chances": drawn["chances"],
+            "expected_gain": share * stake - cost,
+            "effect": share,
             "effect_source": of(beliefs["effect_source"], "assumed", given),
             "value_at_stake": people["value_at_stake"],
             "value_class": people["value_class"],
@@ -205,89 +239,30 @@ def _rows(
     )
 
 
+def _stake_in_window(people: pd.DataFrame, days: int | None) -> pd.Series:
+    """What is at stake until the outcome is read; the value at stake where the forecast does not say."""
+    revenue = f"expected_value_{days}d"
+    if revenue not in people or "margin_rate" not in people:
+        return people["value_at_stake"]
+    margin = as_numbers(people[revenue]) * as_numbers(people["margin_rate"])
+    return value_at_stake(people["churn_probability"], margin)
+
+
 def _due(offer: pd.Series, catalogue: OfferCatalogue, as_of: date) -> pd.Series:
     days = {o.code: as_of + timedelta(days=o.due_days) for o in catalogue.offers}
     return offer.map(days).astype(object).where(offer != LEAVE_ALONE, None)
 
 
-def _simpler(
-    gain: Floats, stake: Floats, people: pd.DataFrame, policy: Policy, may: npt.NDArray[np.bool_]
-) -> dict[str, float]:
-    """What simpler rules would earn: everybody's best offer, handed out in one order until the money is gone."""
-    masked = np.where(may, gain, -np.inf)
-    best = masked.argmax(axis=1)
-    most = masked[np.arange(len(gain)), best]
-    cost = policy.catalogue.costs[best]
-    orders = {
-        "value": -stake,
-        "return": -np.where(most > 0, most / np.maximum(cost, 1e-9), -np.inf),
-        "risk": -np.nan_to_num(as_numbers(people["churn_probability"])),
+def _simpler(problem: OfferProblem, gain: Floats, people: pd.DataFrame) -> dict[str, float]:
+    """What simpler rules would earn within the same limits, filling until nothing fits."""
+    stake, churn = (np.nan_to_num(as_numbers(people[c])) for c in ("value_at_stake", "churn_probability"))
+    chosen = {
+        "value": fill_in_order(problem, stake),
+        "return": fill_by_return(problem, favourites=True),
+        "risk": fill_in_order(problem, churn),
     }
-    found = {}
-    for name, order in orders.items():
-        place = np.argsort(order, kind="stable")
-        place = place[np.isfinite(most[place]) & ((most[place] > 0) | (name == "risk"))]
-        found[name] = _filled(place, best, most, cost, policy)
-    return found
-
-
-def _filled(
-    place: npt.NDArray[np.int64], best: npt.NDArray[np.int64], most: Floats, cost: Floats, policy: Policy
-) -> float:
-    """Gain of handing out best offers in the given order; a limit reached passes the customer over."""
-    keep = np.ones(len(place), dtype=bool)
-    codes, channels = np.array(policy.catalogue.codes), np.array(policy.channels)
-    for names, limits in ((codes, policy.limits.per_offer), (channels, policy.limits.per_channel)):
-        for name, room in limits.items():
-            one = names[best[place]] == name
-            keep &= ~one | (np.cumsum(one & keep) <= room)
-    place = place[keep]
-    if policy.limits.contacts is not None:
-        place = place[: int(policy.limits.contacts)]
-    if policy.limits.budget is not None:
-        place = place[np.cumsum(cost[place]) <= policy.limits.budget]
-    return float(most[place].sum())
-
-
-def measured_effects(
-    log: DecisionLog, tables: Tables, as_of: date, horizon_days: int, *, margin_rate: float
-) -> pd.DataFrame | None:
-    """Effect of each offer in each run whose time is over, as a share of the value at stake.
-
-    Parameters
-    ----------
-    log : DecisionLog
-        Decisions and results so far.
-    tables : Tables
-        Orders up to `as_of`.
-    as_of : date
-    horizon_days : int
-        Days after a decision that count. What an offer brings later is not seen, so effects are on the low side.
-    margin_rate : float
-        Where the cost of goods is not known.
-
-    Returns
-    -------
-    DataFrame or None
-        ``offer``, ``effect``, ``error``, ``run_id``; None when no run's time is over. Runs too small to tell are
-        left out.
-    """
-    over, _ = ripe(log.decisions(), as_of, horizon_days)
-    if over.empty:
-        return None
-    known = outcomes_of(over, log.results(), tables, horizon_days, margin_rate=margin_rate)
-    rows = []
-    for run_id, run in known.groupby("run_id", sort=True):
-        found = campaign_effects(run, outcomes=["margin"], dimensions=["offer"])
-        stakes = run["value_at_stake"].groupby(run["planned_offer"]).mean()
-        for one in found.to_dict("records"):
-            stake = float(stakes.get(one["group"], 0.0))
-            if np.isfinite(one["se"]) and one["se"] > 0 and stake > 0:
-                share = margin_estimate(one["effect"], one["se"], stake)
-                rows.append(
-                    {"offer": one["group"], "effect": share.value, "error": share.error, "run_id": run_id}
-                )
-    return pd.DataFrame(rows, columns=["offer", "effect", "error", "run_id"])
+    each = np.arange(len(gain))
+    return {name: float(gain[each, at][at >= 0].sum()) for name, at in chosen.items()}
 
 
 def work_queue(decided: Decided, catalogue: OfferCatalogue, *, by_risk: bool = False) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -112,20 +113,50 @@ def _decided(
     tables: Tables,
     run_id: str,
 ) -> Decided:
-    from serving.decide import decide, measured_effects
+    from serving.decide import decide
+    from serving.effect_learning import STAKE, known_outcomes, measured_effects
+    from strategies.protected import protected_names
+    from training.effects.learn import learn_effects
 
-    config = project.config
-    results = measured_effects(
-        log, tables, segments.as_of, config.churn.window_days, margin_rate=config.value.margin_rate
-    )
-    if results is not None:
-        known = results["offer"].isin(policy.catalogue.codes)
-        if (~known).any():
+    config, codes = project.config, policy.catalogue.codes
+    days = config.churn.window_days
+    known = known_outcomes(log, tables, segments.as_of, days, margin_rate=config.value.margin_rate)
+    results, learnt = None, {}
+    if known is not None:
+        results = measured_effects(known)
+        there = results["offer"].isin(codes)
+        if not there.all():
             screen.note(
-                f"results of {results.loc[~known, 'offer'].nunique()} offer(s) no longer in the catalogue are left out"
+                f"results of {results.loc[~there, 'offer'].nunique()} offer(s) no longer in the catalogue are left out"
             )
-        results = results[known]
-    return decide(segments, policy, run_id=run_id, seed=config.run.seed, results=results)
+        results = results[there]
+        costs = dict(zip(codes, policy.catalogue.costs.tolist(), strict=True))
+        protected = protected_names(config.strategies)
+        found = learn_effects(known, costs, stake=STAKE, protected=protected, seed=config.run.seed)
+        learnt = found.models
+        for one in found.tried.to_dict("records"):
+            screen.note(_learnt_of(one))
+    return decide(
+        segments,
+        policy,
+        run_id=run_id,
+        seed=config.run.seed,
+        results=results,
+        learnt=learnt,
+        window_days=days,
+    )
+
+
+def _learnt_of(tried: Mapping[Hashable, Any]) -> str:
+    """What the log told of one offer, in a sentence."""
+    about = f"effect of {tried['offer']} on {tried['rows']:,} decisions"
+    if tried["used"]:
+        return f"{about}: it differs by customer, and choosing by it earns at least {tried['low']:.2f} more for each"
+    if tried["p_value"] < 0.05:
+        return (
+            f"{about}: it seems to differ by customer, not surely enough to choose by it; the average is used"
+        )
+    return f"{about}: no difference between customers was found; the average is used"
 
 
 def _default_place(project: Project, day: str) -> Path:

@@ -16,7 +16,7 @@ from training.effects.safe_policy import safe_policy
 from training.effects.trial_log import TrialLog
 from training.models.effect import EffectModel, OfferEffect
 
-__all__ = ["measure_effects"]
+__all__ = ["measure_effects", "offer_effect"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,12 +71,13 @@ def measure_effects(
         price[1:] = costs
     scored = score_rows(log, seed=seed)
     level = false_alarms / 2 / len(log.offers)
-    effects = tuple(_effect(scored, arm, level) for arm in range(1, log.arms))
+    effects = tuple(offer_effect(scored, arm, level) for arm in range(1, log.arms))
     policy = safe_policy(scored, price, confidence=confidence)
     return EffectModel(log.name, log.kind, scored.columns, effects, policy)
 
 
-def _effect(scored: Scored, arm: int, level: float) -> OfferEffect:
+def offer_effect(scored: Scored, arm: int, level: float) -> OfferEffect:
+    """The effect of one arm against leaving alone; *helps*, *harms* and *heterogeneous* are told at this level."""
     found = difference(scored, arm, 0)
     average = mean_of(found.target, scored.log.clusters())
     differs = found.p_value < level

@@ -166,6 +166,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Customers all of whose rows were set aside: they will be in no list until the rows are corrected",
         "这些客户的所有行都被隔离:更正之前不会出现在任何名单中",
     ),
+    "never_bought": (
+        "Customers who only returned something or paid nothing so far: they are on no list, in no figure and not "
+        "learned from until they buy",
+        "这些客户至今只有退货或零金额:在购买之前不进入名单、统计与训练",
+    ),
     "too_many_set_aside": (
         "{detail} of the rows were set aside, more than max_quarantined_share allows; most of them{where}: {cause}",
         "{detail} 的行被隔离,超过 max_quarantined_share;其中最多的{where}:{cause}",

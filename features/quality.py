@@ -168,6 +168,12 @@ def check_amounts(stage: Stage, table: str, columns: list[str], ledger: Ledger) 
         ledger.note("no_purchases", "warning", rows, column="amount", example=_first_amount(stage.con, good))
     elif total < 0:
         ledger.note("returns_exceed", "warning", returned, column="amount", example=f"{total:,.6g}")
+    if bought:
+        never = stage.con.execute(
+            f"SELECT count(*) FROM (SELECT customer_id {good} GROUP BY 1 HAVING max(amount) <= 0)"
+        ).fetchone()[0]
+        if never:
+            ledger.note("never_bought", "warning", never, column="customer_id")
     giants, lines, largest = stage.con.execute(
         f"SELECT count(*), min(_line, {MAX_LINES}), max(abs(amount)) {good} AND abs(amount) > ?",
         [(typical or math.inf) * _OUTLIER_RATIO],

@@ -39,9 +39,14 @@ def found(loaded: Loaded, rule: str):
     return next(f for f in loaded.report.findings if f.rule == rule)
 
 
+def test_who_only_returned_or_paid_nothing_is_told(tmp_path):
+    loaded = load_text(tmp_path, HEAD + "a,2026-01-05,12\nb,2026-01-05,-3\nc,2026-01-06,0\n")
+    assert found(loaded, "never_bought").rows == 2
+
+
 def test_a_clean_file_is_read_whole(tmp_path):
-    loaded = load_text(tmp_path, HEAD + "007,2026-01-05 10:30,12.5\n7,2026-01-06,-3\n")
-    assert rows(loaded, "customer_id", "amount") == [("007", 12.5), ("7", -3.0)]
+    loaded = load_text(tmp_path, HEAD + "007,2026-01-05 10:30,12.5\n7,2026-01-05 11:00,9\n7,2026-01-06,-3\n")
+    assert rows(loaded, "customer_id", "amount") == [("007", 12.5), ("7", -3.0), ("7", 9.0)]
     assert rows(loaded, "time", "day", "known_day")[0] == (
         datetime(2026, 1, 5, 10, 30),
         date(2026, 1, 5),

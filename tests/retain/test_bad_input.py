@@ -129,7 +129,8 @@ def test_a_list_comes_of_it_that_says_what_it_rests_on(case: str, folder: Path) 
     write_orders(folder / "orders.csv", lines())
     checked = retain("check", "--json")
     assert checked.code == 0
-    assert {f["rule"] for f in checked.document["findings"]} - {"exact_duplicates", "lost_customers"} == rules
+    besides = {"exact_duplicates", "lost_customers", "never_bought"}
+    assert {f["rule"] for f in checked.document["findings"]} - besides == rules
     notes = trained(folder)
     assert any(note.startswith("evidence") for note in notes) or "ml" in evidence
     said = retain("score", "--out", "list.parquet", "--json")

@@ -355,8 +355,12 @@ def test_nobody_is_lost_between_the_file_and_the_list(started) -> None:
     checked = retain("check", "-c", config, "--json", "--quiet").document
     told = {finding["rule"]: (finding["rows"], finding["lines"]) for finding in checked["findings"]}
     lines = len(usual) + 1
-    assert told == {"future_date": (2, [lines + 3, lines + 4]), "lost_customers": (1, [])}
+    assert told == {
+        "future_date": (2, [lines + 3, lines + 4]),
+        "lost_customers": (1, []),
+        "never_bought": (1, []),
+    }
     found = train_and_score(config)
-    assert set(found.index) == {name for name, _, _ in usual} | {"returner", "once"}
-    assert checked["facts"]["customers"] == len(found)
+    assert set(found.index) == {name for name, _, _ in usual} | {"once"}
+    assert checked["facts"]["customers"] == len(found) + 1
     assert found.loc["once", "expected_value_200d"] > 0

@@ -56,8 +56,8 @@ def test_when_nobody_ever_leaves_both_closed_forms_are_the_poisson_rate():
 
 def test_past_days_without_any_purchase_are_left_out():
     rows = [("r", 0, -5.0), *((f"c{i}", 100 + i, 9.0) for i in range(20))]
-    panel = anchored(build_panel(shop(rows), day(140), [30]))
-    assert panel.days == [day(110), day(140)]
+    panel = anchored(build_panel(shop(rows), day(200), [30]))
+    assert panel.days == [day(170), day(200)]
 
 
 @pytest.mark.parametrize(

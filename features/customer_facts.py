@@ -14,7 +14,7 @@ import pandas as pd
 from features.snapshot import known_before
 from features.tables import Tables
 
-__all__ = ["ATTRIBUTES", "customer_facts"]
+__all__ = ["ATTRIBUTES", "customer_facts", "opted_out"]
 
 ATTRIBUTES: Final = (
     "joined_at",
@@ -61,3 +61,9 @@ def customer_facts(tables: Tables, as_of: date) -> pd.DataFrame:
     latest = rows.sort_values(order, kind="stable").groupby("customer_id", sort=True).tail(1)
     found = latest.set_index("customer_id")[list(ATTRIBUTES)]
     return found.assign(opted_out=refused.reindex(found.index))
+
+
+def opted_out(tables: Tables, as_of: date) -> pd.Index:
+    """Ids of the customers who were known before the day to want no contact; they are in no output."""
+    facts = customer_facts(tables, as_of)
+    return facts.index[facts["opted_out"].eq(True)]

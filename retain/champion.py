@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from retain.config import Project
+    from serving.scorer import Scorer
     from training.models.bundle import Bundle
 
-__all__ = ["champion"]
+__all__ = ["champion", "champion_scorer"]
 
 
 def champion(project: Project) -> Bundle:
@@ -31,3 +32,19 @@ def champion(project: Project) -> Bundle:
             raise ModelError("no model yet: run `retain train` first")
         point_at(project.models_dir, POINTER, found.version)
     return Bundle.load(champion_path(project.models_dir))
+
+
+def champion_scorer(project: Project) -> Scorer:
+    """What scores customers with the champion and the settings of a project.
+
+    Raises
+    ------
+    ModelError
+        There is no champion yet, or it is damaged.
+    """
+    from serving.scorer import Scorer
+
+    config = project.config
+    return Scorer(
+        champion(project), project.strategies, currency=config.data.currency, frameworks=config.frameworks
+    )

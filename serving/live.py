@@ -29,6 +29,7 @@ from serving.refusal import Refusal
 from serving.schemas import CustomerOrders, CustomerResult, ModelInfo, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
 from serving.store import RunInfo
+from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
 __all__ = ["Live", "LiveSettings", "Scores", "Stores"]
@@ -60,6 +61,7 @@ class LiveSettings(BaseModel):
     country: str = ""
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
+    frameworks: FrameworkSettings = FrameworkSettings()
 
 
 class Scores(Protocol):

@@ -39,7 +39,7 @@ def open_live(settings: LiveSettings) -> Live:
     from serving.scorer import Scorer
     from serving.store import Store
 
-    scorer = Scorer(bundle, settings.strategies, currency=settings.currency)
+    scorer = Scorer(bundle, settings.strategies, currency=settings.currency, frameworks=settings.frameworks)
     return Live(scorer, Store(settings.store_url), settings, version=bundle.version)
 
 

@@ -20,6 +20,7 @@ from features.purchase_facts import purchase_facts
 from features.service_facts import PROMISES, service_facts
 from features.tables import Tables
 from serving.scorer import Scorer
+from training.models.win_back import WinBackModel
 
 __all__ = ["People", "people_of"]
 
@@ -45,7 +46,12 @@ class People:
 
 
 def people_of(
-    scorer: Scorer, tables: Tables, as_of: date, *, promises: Mapping[str, float] = PROMISES
+    scorer: Scorer,
+    tables: Tables,
+    as_of: date,
+    *,
+    promises: Mapping[str, float] = PROMISES,
+    win_back: WinBackModel | None = None,
 ) -> People:
     """Everything known and predicted about every customer of a day who may be contacted.
 
@@ -59,6 +65,8 @@ def people_of(
         Everything before this day is past.
     promises : mapping of str to float
         Hours to resolution that are promised, by kind of contact.
+    win_back : WinBackModel, optional
+        Gives lost customers ``regain_probability`` and ``regain_margin``.
 
     Raises
     ------
@@ -86,6 +94,9 @@ def people_of(
     )
     for facts in known_besides:
         frame = frame.join(facts, on="customer_id")
+    if win_back is not None:
+        lost = frame[frame["status"] == "lost"]
+        frame = frame.join(win_back.predict(lost)[["regain_probability", "regain_margin"]])
     costs = frame["acquisition_cost"].astype("float64")
     return People(
         frame.assign(acquisition_cost=costs, margin_rate=np.float64(scorer.bundle.curve.margin_rate)),

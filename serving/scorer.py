@@ -7,6 +7,7 @@ what was frozen at training only: the same customer on the same day gets the sam
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +24,11 @@ from features.tables import Tables
 from serving.explain import group_contributions, reasons
 from serving.explained import Explained, Scored
 from serving.reason_texts import QUOTED
+from strategies.frameworks import FrameworkSettings
+from strategies.life_cycle import LIFE_CYCLE
 from strategies.rfm_scores import RfmEdges, scores
+from strategies.satisfaction import SATISFACTION
+from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY
 from strategies.settings import StrategySettings
 from strategies.status import risk, status
 from strategies.strategy_table import StrategyTable, assign
@@ -34,6 +39,7 @@ from training.models.bundle import Bundle
 __all__ = ["Scorer"]
 
 _CHUNK = 50_000
+_PLAIN = FrameworkSettings()
 _CURVE = re.compile(r"expected_(margin_[0-9]+d|(orders|value)_[0-9]+d(_p10|_p90)?)|clv(_p10|_p90)?")
 
 
@@ -48,6 +54,8 @@ class Scorer:
         Cuts for status and risk, and the file of a strategy table; without one it is the textbook's.
     currency : str
         Shown in reasons.
+    frameworks : FrameworkSettings
+        Thresholds of life cycle, satisfaction and loyalty.
 
     Raises
     ------
@@ -57,9 +65,17 @@ class Scorer:
         The bundle lacks the figures frozen at training.
     """
 
-    def __init__(self, bundle: Bundle, settings: StrategySettings, *, currency: str = "") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: StrategySettings,
+        *,
+        currency: str = "",
+        frameworks: FrameworkSettings = _PLAIN,
+    ) -> None:
         self.bundle = bundle
         self.settings = settings
+        self.frameworks = frameworks
         self.table = StrategyTable.default() if settings.table is None else StrategyTable.load(settings.table)
         self.currency = currency
         self._edges = RfmEdges.from_dict(bundle.reference["rfm_edges"])
@@ -101,11 +117,19 @@ class Scorer:
         """
         return fetch_features(tables, [as_of]).sort_by("customer_id")
 
-    def listed(self, known: pa.Table, as_of: date, *, earlier: Bundle | None = None) -> Scored:
-        """`explained` from the features of `known`, some customers at a time."""
+    def listed(
+        self,
+        known: pa.Table,
+        as_of: date,
+        *,
+        earlier: Bundle | None = None,
+        left_out: Collection[str] = frozenset(),
+    ) -> Scored:
+        """`explained` from the features of `known`, some customers at a time, without those `left_out`."""
         parts, people, told, quoted, replayed = [], [], [], [], []
         for start in range(0, known.num_rows, _CHUNK):
             chunk = buyers(known.slice(start, _CHUNK).to_pandas())
+            chunk = chunk[~chunk["customer_id"].isin(left_out)]
             if chunk.empty:
                 continue
             told.append(self.groups(chunk, as_of))
@@ -170,7 +194,7 @@ class Scorer:
         found |= {str(name): predicted[name] for name in predicted if _CURVE.fullmatch(str(name))}
         found |= self._worth(features, predicted)
         found["rfm_score"] = scores(features, self._edges)["rfm_score"]
-        found |= self._decided(found)
+        found |= self._decided(features, found)
         if explain:
             found |= self._reasons(features, self.groups(known, as_of) if groups is None else groups)
         return pd.DataFrame(found, index=known.index)
@@ -183,12 +207,28 @@ class Scorer:
         stake = value_at_stake(predicted["churn_probability"], margin)
         return {**_columns(axes), "value_at_stake": stake, "value_class": value_class(axes, self._cuts)}
 
-    def _decided(self, found: dict[str, Any]) -> dict[str, pd.Series]:
-        labels = {name: found[name] for name in ("value_class", "status")}
-        labels["risk"] = risk(found["churn_probability"], self.settings)
-        unknown = dict.fromkeys(("lifecycle_stage", "satisfaction_loyalty"), "unknown")
-        chosen = assign(pd.DataFrame(labels).assign(**unknown), self.table).drop(columns="strategy_reason")
-        return {"risk": labels["risk"], **_columns(chosen)}
+    def _decided(self, features: pd.DataFrame, found: dict[str, Any]) -> dict[str, pd.Series]:
+        """Stage, satisfaction and loyalty, risk, and the strategy of their cell of the table."""
+        labels = {
+            "risk": risk(found["churn_probability"], self.settings),
+            **self._stage_and_loyalty(features, found),
+        }
+        known = {name: found[name] for name in ("value_class", "status")}
+        chosen = assign(pd.DataFrame(labels | known), self.table).drop(columns="strategy_reason")
+        return {**labels, **_columns(chosen)}
+
+    def _stage_and_loyalty(self, features: pd.DataFrame, found: dict[str, Any]) -> dict[str, pd.Series]:
+        """By the customer alone: neither the customer base nor an earlier list has a say."""
+        people = features.assign(customer_id=found["customer_id"], status=found["status"])
+        thresholds = self.frameworks
+        content = SATISFACTION.label(people, {}, thresholds.satisfaction, None).columns["satisfaction"]
+        people = people.assign(satisfaction=content)
+        stage = LIFE_CYCLE.label(people, {}, thresholds.life_cycle, None)
+        cell = SATISFACTION_LOYALTY.label(people, {}, thresholds.satisfaction_loyalty, None)
+        return {
+            "lifecycle_stage": stage.columns["lifecycle_stage"],
+            "satisfaction_loyalty": cell.columns["satisfaction_loyalty"],
+        }
 
     def _reasons(self, features: pd.DataFrame, groups: pd.DataFrame) -> dict[str, pd.Series]:
         tell = partial(reasons, features, groups, currency=self.currency)

@@ -106,15 +106,14 @@ def _check_folder(folder: Path) -> None:
 
 def _scorer(project: Project) -> tuple[Scorer | None, Text | None]:
     """The champion on this disk; None, and why where it is not that training is still to come."""
-    from retain.champion import champion
-    from serving.scorer import Scorer
+    from retain.champion import champion_scorer
     from training.models.bundle import POINTER
 
     if project.config.churn.kind == "contract":
         return None, _CONTRACTS
     if not (project.models_dir / POINTER).is_file():
         return None, None
-    return Scorer(champion(project), project.strategies, currency=project.config.data.currency), None
+    return champion_scorer(project), None
 
 
 def _labels(project: Project, scorer: Scorer, tables: Tables, day: date) -> pd.DataFrame | None:

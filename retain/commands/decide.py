@@ -50,13 +50,13 @@ def decide(
 ) -> None:
     """Decide who gets which offer, log it, and write the work queue."""
     from retain.as_of import as_of_day
-    from retain.champion import champion
+    from retain.champion import champion_scorer
     from retain.config import load_config
     from retain.decision_report import document, told
+    from retain.second_lives import second_lives
     from serving.decide import work_queue
     from serving.decision_log import DecisionLog
     from serving.lists import check_list, write_list
-    from serving.scorer import Scorer
     from serving.segments import keep, segments_of
 
     screen = Screen(json=json, quiet=quiet)
@@ -64,15 +64,22 @@ def decide(
         check_list(out)
     project = load_config(path)
     policy = _policy(project, budget)
-    bundle = champion(project)
-    scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
+    scorer = champion_scorer(project)
     folder = project.out_dir / "segments"
     project.out_dir.mkdir(parents=True, exist_ok=True)
     with screen.progress() as progress, closing(DecisionLog(project.store_url)) as log:
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
-        segments = segments_of(scorer, tables, day, project.config.frameworks, folder=folder, lang=lang)
-        run_id = f"{day.isoformat()}-{bundle.version[:12]}-{policy.version}"
+        segments = segments_of(
+            scorer,
+            tables,
+            day,
+            project.config.frameworks,
+            folder=folder,
+            lang=lang,
+            win_back=second_lives(project),
+        )
+        run_id = f"{day.isoformat()}-{scorer.bundle.version[:12]}-{policy.version}"
         found = _decided(screen, project, policy, segments, log, tables, run_id)
         queue = work_queue(found, policy.catalogue, by_risk=order == "risk")
         if not dry_run:

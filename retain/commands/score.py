@@ -69,19 +69,19 @@ def score(
 def _run(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
+    from features.customer_facts import opted_out
     from features.progress import silent
     from retain.as_of import as_of_day
-    from retain.champion import champion
+    from retain.champion import champion_scorer
     from retain.list_summary import list_summary, total_bounds, total_told
     from serving.lists import write_list
-    from serving.scorer import Scorer
     from serving.store import Store
 
     with ExitStack() as held:
         if out is not None:
             held.enter_context(_hold(out, screen))
-        bundle = champion(project)
-        scorer = Scorer(bundle, project.strategies, currency=project.config.data.currency)
+        scorer = champion_scorer(project)
+        bundle = scorer.bundle
         progress = held.enter_context(screen.progress()) or silent
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
@@ -93,9 +93,9 @@ def _run(
         before = store.run_before(day)
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
-        known = scorer.known(tables, day)
+        known, refused = scorer.known(tables, day), opted_out(tables, day)
         tables.con.disconnect()  # the list takes the memory that the tables took
-        scored = scorer.listed(known, day, earlier=earlier)
+        scored = scorer.listed(known, day, earlier=earlier, left_out=refused)
         moves = None if before is None else _moves(store, before, bundle, scored)
         found = _with_moves(scored.rows, moves, project.config.data.currency)
         progress("writing the list", 0.9)
@@ -108,9 +108,12 @@ def _run(
         "as_of": day.isoformat(),
         "model_version": bundle.version,
         "rows": len(found),
+        "opted_out": len(refused),
     }
     intervals = bundle.curve.intervals
     told = _told(out, day, found) + "\n" + total_told(found, intervals, bundle.window_days)
+    if len(refused):
+        told += f"\n{len(refused):,} customers want no contact and are on no list"
     told += "" if moved is None else "\n" + _told_moves(moved)
     bounds = {"totals_80": total_bounds(found, intervals)}
     return {**document, "sha256": manifest.sha256, **list_summary(found), **bounds, "moved": moved}, told

@@ -55,10 +55,9 @@ def segments(
 ) -> None:
     """Label every customer in every framework; print how many carry each label."""
     from retain.as_of import as_of_day
-    from retain.champion import champion
     from retain.config import load_config
+    from retain.second_lives import second_lives
     from serving.lists import check_list, write_list
-    from serving.scorer import Scorer
     from serving.segments import exported, keep, segments_of
 
     screen = Screen(json=json, quiet=quiet)
@@ -66,12 +65,20 @@ def segments(
     for place in (out, moved):
         if place is not None:
             check_list(place)
-    scorer = Scorer(champion(project), project.strategies, currency=project.config.data.currency)
+    scorer = champion_scorer(project)
     folder = project.out_dir / "segments"
     with screen.progress() as progress:
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
-        found = segments_of(scorer, tables, day, project.config.frameworks, folder=folder, lang=lang)
+        found = segments_of(
+            scorer,
+            tables,
+            day,
+            project.config.frameworks,
+            folder=folder,
+            lang=lang,
+            win_back=second_lives(project),
+        )
         keep(found, folder)
         if out is not None:
             write_list(exported(found, lang), out)

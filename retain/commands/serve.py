@@ -55,6 +55,7 @@ def _settings(project: Project, host: str | None, port: int | None) -> LiveSetti
         country=config.data.country,
         serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
         strategies=project.strategies,
+        frameworks=config.frameworks,
     )
 
 

@@ -55,6 +55,7 @@ def segments(
 ) -> None:
     """Label every customer in every framework; print how many carry each label."""
     from retain.as_of import as_of_day
+    from retain.champion import champion_scorer
     from retain.config import load_config
     from retain.second_lives import second_lives
     from serving.lists import check_list, write_list

@@ -20,6 +20,7 @@ from serving.people import people_of
 from serving.scorer import Scorer
 from strategies.framework import Language
 from strategies.frameworks import FRAMEWORKS, FrameworkSettings, Segmented, moves, segment
+from training.models.win_back import WinBackModel
 
 __all__ = ["Segments", "exported", "keep", "segments_of", "shares"]
 
@@ -58,6 +59,7 @@ def segments_of(
     *,
     folder: Path,
     lang: Language = "en",
+    win_back: WinBackModel | None = None,
 ) -> Segments:
     """Label every customer of a day and tell who moved.
 
@@ -75,8 +77,10 @@ def segments_of(
         Where the labels of runs are kept.
     lang : {"en", "zh"}
         Language of the reasons of moves.
+    win_back : WinBackModel, optional
+        For the second lifetime value of lost customers.
     """
-    people = people_of(scorer, tables, as_of, promises=settings.service_promises.hours)
+    people = people_of(scorer, tables, as_of, promises=settings.service_promises.hours, win_back=win_back)
     since, before = _before(folder, as_of)
     memory = None if before is None else before.set_index("customer_id")
     found = segment(people.frame, settings, before=memory)

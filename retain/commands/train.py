@@ -84,6 +84,7 @@ def train(
 def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, Bundle, Verdict, str]:
     from features.publish import sweep_parts
     from retain.as_of import as_of_day
+    from retain.second_lives import learn_second_lives
     from training.challenge import challenge
     from training.models.bundle import POINTER
     from training.models.text_files import point_at
@@ -99,6 +100,7 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
         day = as_of_day(tables, config.run, as_of)
         trained = run(tables, day, config.training, config.strategies, progress=progress)
         bundle = trained.bundle.save(models)
+        screen.note(learn_second_lives(project, tables, day))
         champion = champion_bundle(config.tracking, models, uri=project.tracking_uri)
         verdict = challenge(trained, champion, config.training)
         folder = models / bundle.version

@@ -117,6 +117,11 @@ def learn_second_life(tables: Tables, as_of: date, plan: SecondLife, *, seed: in
     """
     panel = lost_panel(tables, as_of, plan)
     columns = [name for name in LOST_COLUMNS if panel[name].min() < panel[name].max()]
+    if not columns:
+        raise NotEnoughData(
+            f"win-back: {len(panel)} customers were lost on past days, and nothing tells them apart; "
+            "there is nobody to learn from"
+        )
     fit = learn_win_back(
         panel,
         regained="regained",

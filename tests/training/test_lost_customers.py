@@ -74,6 +74,12 @@ def test_a_short_history_is_told_with_the_days_needed() -> None:
         SecondLife(lost_days=0)
 
 
+def test_a_shop_nobody_has_left_has_no_second_lives() -> None:
+    weekly = [("a", str(day.date()), 10.0) for day in pd.date_range("2025-01-01", "2025-11-30", freq="7D")]
+    with pytest.raises(NotEnoughData, match="0 customers were lost on past days"):
+        learn_second_life(_tables(weekly), _AS_OF, _PLAN)
+
+
 def test_a_shop_is_learned() -> None:
     rng = np.random.default_rng(2)
     rows = []

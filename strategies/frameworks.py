@@ -98,10 +98,13 @@ class Segmented:
             parts += [found.columns, found.reason.rename(f"{name}_reason")]
         return pd.concat(parts, axis=1)
 
-    def told(self, name: str, lang: Language) -> pd.Series:
-        """The reasons of one framework as sentences."""
+    def told(self, name: str, lang: Language, rows: pd.Series | None = None) -> pd.Series:
+        """The reasons of one framework as sentences, of all customers or of the `rows` marked True."""
         framework = next(f for f in FRAMEWORKS if f.name == name)
-        return tell(framework, self.people, self.found[name], lang)
+        found = self.found[name]
+        if rows is None:
+            return tell(framework, self.people, found, lang)
+        return tell(framework, self.people[rows], Found(found.columns[rows], found.reason[rows]), lang)
 
 
 def segment(
@@ -199,7 +202,6 @@ def moves(before: pd.DataFrame, now: Segmented, lang: Language = "en") -> pd.Dat
     ids = now.people["customer_id"]
     parts = []
     for name, found in now.found.items():
-        why = now.told(name, lang)
         for column in found.columns.columns[[d.kind not in "fib" for d in found.columns.dtypes]]:
             if column not in past.columns:
                 continue
@@ -213,7 +215,7 @@ def moves(before: pd.DataFrame, now: Segmented, lang: Language = "en") -> pd.Dat
                         "column": column,
                         "from": then[moved],
                         "to": found.columns.loc[moved, column],
-                        "why": why[moved],
+                        "why": now.told(name, lang, moved),
                     }
                 )
             )

@@ -24,6 +24,10 @@ REGAIN_REASONS: Final[dict[str, dict[str, str]]] = {
         "en": "the second lifetime is not expected to pay for regaining: do not regain",
         "zh": "预计重生终身价值不抵挽回成本:不再挽回",
     },
+    "second_life_not_wanted": {
+        "en": "the queue of lost customers says not to regain: let go on purpose, or not past the margin yet",
+        "zh": "挽回队列判定不再挽回:主动放手,或尚未越过阈值幅度",
+    },
     "second_life_unknown": {
         "en": "the second lifetime value is not known; the strategy table decides",
         "zh": "重生终身价值未知:按策略表执行",
@@ -35,8 +39,10 @@ REGAIN_REASONS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def regain_or_not(strategy: pd.Series, second_lifetime_value: ArrayLike | pd.Series) -> pd.DataFrame:
-    """Turn `win_back` into `do_not_regain` where the second lifetime is known not to pay.
+def regain_or_not(
+    strategy: pd.Series, second_lifetime_value: ArrayLike | pd.Series, *, queue: pd.Series | None = None
+) -> pd.DataFrame:
+    """Turn `win_back` into `do_not_regain` where the second lifetime is known not to pay, or is not wanted.
 
     Parameters
     ----------
@@ -44,6 +50,9 @@ def regain_or_not(strategy: pd.Series, second_lifetime_value: ArrayLike | pd.Ser
         One strategy code per customer, as `strategies.strategy_table.assign` gives it.
     second_lifetime_value : column of float
         Expected discounted margin if regained × chance of regaining − cost, in money; missing where unknown.
+    queue : Series of str, optional
+        ``regain_queue`` of `strategies.second_lifetime_value`; its ``do_not_regain`` holds whatever the value, as with
+        customers who were let go on purpose.
 
     Returns
     -------
@@ -76,8 +85,11 @@ def regain_or_not(strategy: pd.Series, second_lifetime_value: ArrayLike | pd.Ser
     value = as_numbers(second_lifetime_value)
     if len(value) != len(strategy):
         raise InputError(f"regain: {len(strategy)} strategies but {len(value)} second lifetime values.")
-    queue = (strategy == WIN_BACK).to_numpy(dtype=bool, na_value=False)
-    number = np.select([~queue, np.isnan(value), value <= 0], [3, 2, 1], default=0)
+    meant = (strategy == WIN_BACK).to_numpy(dtype=bool, na_value=False)
+    barred = np.zeros(len(strategy), dtype=np.bool_)
+    if queue is not None:
+        barred = (queue == DO_NOT_REGAIN).to_numpy(dtype=bool, na_value=False)
+    number = np.select([~meant, value <= 0, barred, np.isnan(value)], [4, 1, 2, 3], default=0)
     reason = pd.array(list(REGAIN_REASONS), dtype="str").take(number)
-    decided = strategy.astype("str").mask(number == 1, DO_NOT_REGAIN)
+    decided = strategy.astype("str").mask(np.isin(number, (1, 2)), DO_NOT_REGAIN)
     return pd.DataFrame({"strategy": decided, "regain_reason": reason}, index=strategy.index)

@@ -11,6 +11,19 @@ from strategies.regain import REGAIN_REASONS, regain_or_not
 STRATEGY = pd.Series(["win_back"] * 4 + ["rescue", "do_not_regain"], index=list("abcdef"))
 
 
+def test_the_queue_of_lost_customers_bars_whatever_the_value() -> None:
+    queue = pd.Series(
+        ["regain", "do_not_regain", "do_not_regain", "do_not_regain", "x", "x"], index=list("abcdef")
+    )
+    found = regain_or_not(STRATEGY, [9.0, 9.0, -1.0, None, 9.0, 9.0], queue=queue)
+    assert found["strategy"].tolist()[:4] == ["win_back", *["do_not_regain"] * 3]
+    assert found["regain_reason"].tolist()[1:4] == [
+        "second_life_not_wanted",
+        "second_life_does_not_pay",
+        "second_life_not_wanted",
+    ]
+
+
 def test_only_a_known_loss_turns_win_back_into_do_not_regain() -> None:
     found = regain_or_not(STRATEGY, [0.01, 0.0, -5.0, None, -5.0, 9.0])
     assert found["strategy"].tolist() == [

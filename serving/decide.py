@@ -196,7 +196,8 @@ def _drawn(
 def _strategies(people: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
     chosen = assign(people, table)
     if "second_lifetime_value" in people:
-        regained = regain_or_not(chosen["strategy"], people["second_lifetime_value"])
+        queue = people.get("regain_queue")
+        regained = regain_or_not(chosen["strategy"], people["second_lifetime_value"], queue=queue)
         chosen = chosen.assign(strategy=regained["strategy"], regain_reason=regained["regain_reason"])
     return chosen
 

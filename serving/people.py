@@ -12,6 +12,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from features.category_facts import category_facts
 from features.customer_facts import customer_facts
 from features.defection_facts import defection_facts
 from features.errors import NotEnoughData
@@ -20,6 +21,7 @@ from features.purchase_facts import purchase_facts
 from features.service_facts import PROMISES, service_facts
 from features.tables import Tables
 from serving.scorer import Scorer
+from strategies.order_outlook import order_outlook
 from training.models.win_back import WinBackModel
 
 __all__ = ["People", "people_of"]
@@ -91,6 +93,7 @@ def people_of(
         purchase_facts(tables, as_of),
         service_facts(tables, as_of, promises=promises),
         defection_facts(tables, as_of),
+        category_facts(tables, as_of, _outlook(scorer, scored), margin_rate=scorer.bundle.curve.margin_rate),
     )
     for facts in known_besides:
         frame = frame.join(facts, on="customer_id")
@@ -102,3 +105,8 @@ def people_of(
         frame.assign(acquisition_cost=costs, margin_rate=np.float64(scorer.bundle.curve.margin_rate)),
         int(refused.sum()),
     )
+
+
+def _outlook(scorer: Scorer, scored: pd.DataFrame) -> pd.DataFrame:
+    """Orders of the coming year, by ``customer_id``."""
+    return order_outlook(scored, scorer.bundle.window_days).set_axis(scored["customer_id"])

@@ -73,6 +73,8 @@ class Framework:
         Table of the contract the answer rests on besides orders.
     literature : str
         Author and year.
+    free_text : tuple of str
+        Own columns that hold the user's words, such as a category, and no label.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Framework:
     cuts: Callable[[pd.DataFrame, Any], dict[str, float]] | None = None
     source: str = "orders"
     literature: str = ""
+    free_text: tuple[str, ...] = ()
 
 
 def tell(framework: Framework, people: pd.DataFrame, found: Found, lang: Language) -> pd.Series:

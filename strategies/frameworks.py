@@ -14,6 +14,7 @@ from strategies.binding import BINDING, BindingSettings
 from strategies.defection import DEFECTION, DefectionSettings
 from strategies.differentiation import DIFFERENTIATION, DifferentiationSettings
 from strategies.framework import Cuts, Found, Framework, Language, tell
+from strategies.growth_potential import GROWTH, GrowthSettings
 from strategies.key_account import KEY_ACCOUNT, KeyAccountSettings
 from strategies.life_cycle import LIFE_CYCLE, LifeCycleSettings
 from strategies.loyalty import LOYALTY_MARKS, LoyaltySettings
@@ -32,6 +33,7 @@ __all__ = ["FRAMEWORKS", "FrameworkSettings", "Segmented", "moves", "segment", "
 
 FRAMEWORKS: Final[tuple[Framework, ...]] = (
     WORTH,
+    GROWTH,
     PYRAMID,
     KEY_ACCOUNT,
     PORTFOLIO,
@@ -57,6 +59,7 @@ class FrameworkSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     worth: WorthSettings = WorthSettings()
+    growth: GrowthSettings = GrowthSettings()
     pyramid: PyramidSettings = PyramidSettings()
     key_account: KeyAccountSettings = KeyAccountSettings()
     portfolio: PortfolioSettings = PortfolioSettings()
@@ -187,7 +190,7 @@ def moves(before: pd.DataFrame, now: Segmented, lang: Language = "en") -> pd.Dat
     -------
     DataFrame
         ``customer_id``, ``framework``, ``column``, ``from``, ``to``, ``why``; by framework, then customer.
-        Customers who are in one run only are not listed.
+        Customers who are in one run only are not listed, nor are columns of free text.
 
     Examples
     --------
@@ -200,10 +203,11 @@ def moves(before: pd.DataFrame, now: Segmented, lang: Language = "en") -> pd.Dat
     """
     past = before.set_index("customer_id")
     ids = now.people["customer_id"]
+    words = {column for framework in FRAMEWORKS for column in framework.free_text}
     parts = []
     for name, found in now.found.items():
         for column in found.columns.columns[[d.kind not in "fib" for d in found.columns.dtypes]]:
-            if column not in past.columns:
+            if column not in past.columns or column in words:
                 continue
             then = past[column].reindex(ids).set_axis(ids.index)
             moved = then.notna() & (then != found.columns[column])

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -115,6 +115,7 @@ def decide(
     results: pd.DataFrame | None = None,
     learnt: Mapping[str, EffectModel] | None = None,
     window_days: int | None = None,
+    budgets: Sequence[float] | None = None,
 ) -> Decided:
     """Give every customer a strategy, an offer or none, an arm and a propensity.
 
@@ -136,6 +137,8 @@ def decide(
     window_days : int, optional
         Days after which the outcome is read. Where they are a horizon of the forecast, what is at stake in them is
         logged beside the value at stake, so that results are compared with what they can show.
+    budgets : sequence of float, optional
+        Of the marginal curve; without it a grid up to the best campaign size.
 
     Raises
     ------
@@ -173,7 +176,7 @@ def decide(
     rows = rows.join(people[[c for c in _KNOWN if c in people and c not in rows]])
     rows = rows.join(chosen[["strategy_reason_en", "strategy_reason_zh"]])
     rows[STAKE] = _stake_in_window(people, window_days)
-    curve = marginal_curve(gain, catalogue.costs, **asked)
+    curve = marginal_curve(gain, catalogue.costs, budgets=budgets, **asked)
     return Decided(rows, found, curve, beliefs, _simpler(problem, gain, people))
 
 

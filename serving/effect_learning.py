@@ -20,7 +20,8 @@ from serving.campaign_results import outcomes_of, ripe
 from serving.decision_log import DecisionLog
 from strategies.adjusted_effect import LEFT_ALONE, TREATED, Trial, adjusted_effect
 from strategies.chances import ALONE, read_chances
-from strategies.effects import Estimate, margin_estimate, shrink
+from strategies.columns import as_numbers
+from strategies.effects import margin_estimate
 from strategies.offers import OfferCatalogue
 from strategies.results import COVARIATES, campaign_effects
 from training.models.effect import EffectModel
@@ -32,7 +33,6 @@ Floats = npt.NDArray[np.float64]
 EXPLORED: Final = "explored"
 STAKE: Final = "value_at_stake_in_window"
 _LEAST_EXPLORED = 50
-_REACH = 1.959964
 
 
 def known_outcomes(
@@ -149,12 +149,8 @@ def customer_effects(
     beliefs : DataFrame
         From `strategies.effects.believed_effects`: the same for all.
     learnt : mapping of str to EffectModel, optional
-        Effects by customer as a share of the value at stake, of offers whose models choose better than the average.
-
-    Notes
-    -----
-    A model's own average is drawn towards the assumption like any result, and the customer's difference from the
-    average is added to it.
+        By offer, effects by customer as `training.effects.learn.learn_effects` gives them: a share of the margin of
+        a customer who stays, so that divided by p (1 − p) they are a share of the value at stake.
 
     Raises
     ------
@@ -165,11 +161,11 @@ def customer_effects(
     if not learnt:
         return effects
     features = effect_features(people)
-    for place, offer in enumerate(catalogue.offers):
-        if offer.code in learnt:
-            model = learnt[offer.code]
-            (found,) = model.offers
-            error = (found.high - found.low) / (2 * _REACH)
-            level = shrink(offer.code, offer, [Estimate(found.average, error)]).mean
-            effects[:, place] = level + model.predict(features)[:, 0] - found.average
+    churn = as_numbers(people["churn_probability"])
+    doubt = churn * (1 - churn)
+    for place, code in enumerate(catalogue.codes):
+        if code in learnt:
+            share = learnt[code].predict(features)[:, 0]
+            # Where leaving or staying is sure, nothing is at stake.
+            effects[:, place] = np.divide(share, doubt, out=np.zeros(len(people)), where=doubt > 0)
     return np.clip(effects, -1.0, 1.0)

@@ -270,7 +270,7 @@ def _amounts(program: _Program, core: _Core) -> Whole:
             vstack([program.each, csc_array(program.use / size[:, None])]),
             ub=np.concatenate([core.weight, np.maximum(room, 0.0) / size]),
         ),
-        options={"node_limit": _NODES, "mip_rel_gap": 1e-6},
+        options={"node_limit": _NODES, "mip_rel_gap": 1e-6, "presolve": False},
     )
     if answer.x is None:
         return np.zeros(len(program.of), dtype=np.int64)

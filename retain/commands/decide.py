@@ -158,12 +158,8 @@ def _learnt_of(tried: Mapping[Hashable, Any]) -> str:
     """What the log told of one offer, in a sentence."""
     about = f"effect of {tried['offer']} on {tried['rows']:,} decisions"
     if tried["used"]:
-        return f"{about}: it differs by customer, and choosing by it earns at least {tried['low']:.2f} more for each"
-    if tried["p_value"] < 0.05:
-        return (
-            f"{about}: it seems to differ by customer, not surely enough to choose by it; the average is used"
-        )
-    return f"{about}: no difference between customers was found; the average is used"
+        return f"{about}: it differs by customer; at least {tried['slope_low']:.0%} of the difference found is used"
+    return f"{about}: no sure difference between customers; the average is used"
 
 
 def _default_place(project: Project, day: str) -> Path:

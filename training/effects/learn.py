@@ -1,13 +1,14 @@
-"""From the decision log with what came of it to effects by customer, kept only where they earn more.
+"""From the decision log with what came of it to effects by customer, as far as a lower bound carries.
 
 Each offer is held against leaving alone on the rows that could have got either. The outcome is the margin as a
-share of the value at stake, so that large and small customers tell the same thing about an offer.
+share of what the customer brings when staying, so that large and small customers tell the same thing about an
+offer, with about the same noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +17,20 @@ import pandas as pd
 from features.errors import NotEnoughData
 from strategies.chances import ALONE, read_chances
 from strategies.protected import PROTECTED, is_protected
-from training.effects.average import Mean, mean_of
-from training.effects.differences import Difference, difference
-from training.effects.doubly_robust import Scored, score_rows
+from training.effects.average import mean_of
+from training.effects.differences import difference, kept_score
+from training.effects.doubly_robust import score_rows
 from training.effects.measure import offer_effect
-from training.effects.safe_policy import out_of_fold, safe_policy
+from training.effects.safe_policy import safe_policy
 from training.effects.trial_log import TrialLog
 from training.models.effect import EffectModel
-from training.models.effect_columns import effect_features
+from training.models.effect_columns import effect_features, margin_of_stayers
 
 __all__ = ["Learnt", "learn_effects"]
 
 Floats = npt.NDArray[np.float64]
-OUTCOME = "share of the value at stake"
-_LEAST_CHANCE = 0.05
-_LEAST_STAKE = 0.05
-# Shares of those whom the average effect would pay for: money for all of them, and for half.
-_REACHED = (1.0, 0.5)
+OUTCOME = "margin as a share of that of a customer who stays"
+_LEAST_CHANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,12 @@ class Learnt:
     Parameters
     ----------
     models : dict of str to EffectModel
-        By offer; only offers whose effect is known to differ by customer, and for which choosing by it earned more
-        than choosing by the average effect. Outcome: share of the value at stake that the offer saves.
+        By offer, where the lower bound says that effects differ by customer. Outcome: margin as a share of
+        `training.models.effect_columns.margin_of_stayers`.
     tried : DataFrame
-        One row per offer with enough results: ``offer, rows, effect, error`` (average, share of the value at
-        stake), ``p_value`` (that the effect is the same for all), ``gain, low`` (money per customer of the log
-        that choosing by customer earned more, and its lower bound), ``used``.
+        One row per offer with enough results: ``offer, rows, effect, error`` (average, in that unit), ``p_value``
+        (that nothing tells customers apart), ``slope`` (how much of the difference foretold came true),
+        ``slope_low`` (its lower bound, within 0 and 1: how much of it is used), ``used``.
     """
 
     models: dict[str, EffectModel]
@@ -60,7 +58,6 @@ def learn_effects(
     *,
     stake: str = "value_at_stake",
     protected: Collection[str] = PROTECTED,
-    false_alarms: float = 0.05,
     confidence: float = 0.9,
     seed: int = 0,
 ) -> Learnt:
@@ -78,10 +75,9 @@ def learn_effects(
         Column of the value at stake in the days that `margin` counts.
     protected : collection of str
         Attributes that must not decide.
-    false_alarms : float
-        Chance, where effects are the same for all, that any offer is said to differ.
     confidence : float
-        Of the lower bound, one-sided.
+        Chance that, where effects are the same for all, no offer is said to differ; one-sided, shared by all
+        offers (Bonferroni).
     seed : int
         Of the folds.
 
@@ -91,53 +87,40 @@ def learn_effects(
 
     Notes
     -----
-    Rows of an offer: those that got it or were left alone, could have got either (5 % or more of the chance of
+    Rows of an offer: those that got it or were left alone, could have got either (1 % or more of the chance of
     both together), and have more at stake than it costs. Among them the chance of the offer is
-    p / (p + p_alone), known by design. Whether choosing by customer earns more is read on the same rows: as many
-    are given the offer by effect(x) · stake − cost as by average · stake − cost, effects learnt on other folds;
-    the gain is the mean of (B − A) (Γ stake − cost), with B and A the two choices and Γ the doubly robust
-    difference. It is tried for all whom the average pays for and for the half of them that gains most; the
-    greater lower bound at 1 − (1 − confidence)/2 must lie above 0.
+    p / (p + p_alone), known by design. The effect of a customer is average + slope · score(x), where the score is
+    learnt from what was known at the decision and the slope is how much of scores out of sample came true, see
+    `training.effects.differences`. Instead of the slope its lower bound is used: customers are told apart as far
+    as the evidence surely carries, and not at all where it does not.
 
     References
     ----------
-    Kennedy (2023), Towards optimal doubly robust estimation of heterogeneous causal effects. Athey & Wager (2021),
-    Policy learning with observational data.
+    Kennedy (2023), Towards optimal doubly robust estimation of heterogeneous causal effects. Chernozhukov, Demirer,
+    Duflo & Fernández-Val (2018), Generic machine learning inference on heterogeneous treatment effects.
     """
     models: dict[str, EffectModel] = {}
     rows = []
     if "chances" in known:
         names = [str(c) for c in known if is_protected(str(c), protected)]
         features = effect_features(known, names)
-        level = false_alarms / max(1, len(costs))
         for offer, cost in costs.items():
-            log, at_stake = _trial(known, features, offer, cost, stake)
+            log, brings = _trial(known, features, offer, cost, stake)
             if log is None:
                 continue
             scored = score_rows(log, seed=seed)
-            effect = offer_effect(scored, 1, level)
-            earned = _earned(scored, difference(scored, 1, 0), at_stake, cost)
-            bound = 1 - (1 - confidence) / len(earned)
-            best = max(earned, key=lambda gain: gain.low(bound))
-            used = effect.heterogeneous and best.low(bound) > 0
-            if used:
-                price = np.array([0.0, cost / float(at_stake.mean())])
+            found = difference(scored, 1, 0)
+            level = 1 - (1 - confidence) / len(costs)
+            low = float(np.clip(found.calibration.low(level), 0.0, 1.0))
+            effect = offer_effect(scored, 1, 1 - level)
+            if low > 0:
+                price = np.array([0.0, cost / float(brings.mean())])
+                surely = replace(effect, slope=low, heterogeneous=True, score=kept_score(scored, found))
                 policy = safe_policy(scored, price, confidence=confidence)
-                models[offer] = EffectModel(OUTCOME, "money", scored.columns, (effect,), policy)
-            error = mean_of(scored.gamma[:, 1] - scored.gamma[:, 0], log.clusters()).error
-            rows.append(
-                (
-                    offer,
-                    log.rows,
-                    effect.average,
-                    error,
-                    effect.p_heterogeneity,
-                    best.value,
-                    best.low(bound),
-                    used,
-                )
-            )
-    names = ["offer", "rows", "effect", "error", "p_value", "gain", "low", "used"]
+                models[offer] = EffectModel(OUTCOME, "money", scored.columns, (surely,), policy)
+            error = mean_of(found.target, log.clusters()).error
+            rows.append((offer, log.rows, effect.average, error, found.p_value, found.slope, low, low > 0))
+    names = ["offer", "rows", "effect", "error", "p_value", "slope", "slope_low", "used"]
     return Learnt(models, pd.DataFrame(rows, columns=names))
 
 
@@ -147,49 +130,23 @@ def _trial(
     """The rows that got the offer or were left alone and could have got either; None where they are too few."""
     alone, given = read_chances(known["chances"], [offer]).T
     together = alone + given
-    at_stake = known[stake].to_numpy(np.float64)
     share = np.divide(given, together, out=np.zeros_like(given), where=together > 0)
-    usable = (share >= _LEAST_CHANCE) & (share <= 1 - _LEAST_CHANCE) & known["offer"].isin([offer, ALONE])
-    usable &= np.isfinite(at_stake) & (at_stake > cost)
-    usable = usable.to_numpy(bool)
-    if usable.any():
-        usable &= at_stake > _LEAST_STAKE * at_stake[usable].mean()
+    drawn = known["offer"].isin([offer, ALONE]).to_numpy(bool)
+    chance = (share >= _LEAST_CHANCE) & (share <= 1 - _LEAST_CHANCE)
+    brings = margin_of_stayers(known["churn_probability"], known[stake])
+    usable = drawn & chance & np.isfinite(brings) & (known[stake].to_numpy(np.float64) > cost)
     got = (known["offer"] == offer).to_numpy(np.int64)[usable]
     some = features[usable].reset_index(drop=True)
     some = some[[name for name in some if not _constant(some[name])]]
     chances = np.column_stack([1 - share[usable], share[usable]])
-    outcome = known["margin"].to_numpy(np.float64)[usable] / at_stake[usable]
+    outcome = known["margin"].to_numpy(np.float64)[usable] / brings[usable]
     who = known["customer_id"].to_numpy(object)[usable]
     try:
         log = TrialLog(some, (offer,), got, chances, outcome, "money", OUTCOME, who)
     except NotEnoughData:
-        return None, at_stake[usable]
-    return log, at_stake[usable]
+        return None, brings[usable]
+    return log, brings[usable]
 
 
 def _constant(column: pd.Series) -> bool:
     return bool(column.isna().all()) or bool((column == column.iloc[0]).all())
-
-
-def _earned(scored: Scored, found: Difference, stake: Floats, cost: float) -> list[Mean]:
-    """Money per row that choosing by customer earned more than choosing by the average, as many offers each."""
-    same = np.empty(len(stake))
-    for k in np.unique(scored.fold):
-        same[scored.fold == k] = found.target[scored.fold != k].mean()
-    by_average = same * stake - cost
-    by_customer = out_of_fold(found, scored.fold) * stake - cost
-    paying = int((by_average > 0).sum())
-    gain = found.target * stake - cost
-    earned = []
-    for reached in _REACHED:
-        first, second = (_most(by, int(reached * paying)) for by in (by_customer, by_average))
-        earned.append(mean_of((first.astype(np.float64) - second) * gain, scored.log.clusters()))
-    # Where the average pays for nobody, those for whom the offer pays.
-    return earned if paying else [mean_of((by_customer > 0) * gain, scored.log.clusters())]
-
-
-def _most(gain: Floats, count: int) -> npt.NDArray[np.bool_]:
-    """The `count` rows that gain most, of those that gain anything."""
-    chosen = np.zeros(len(gain), dtype=bool)
-    chosen[np.argsort(-gain, kind="stable")[:count]] = True
-    return chosen & (gain > 0)

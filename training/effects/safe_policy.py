@@ -14,7 +14,7 @@ from training.effects.doubly_robust import Scored
 from training.effects.trial_log import TrialLog
 from training.models.effect import EffectPolicy
 
-__all__ = ["PolicyValue", "out_of_fold", "policy_value", "safe_policy"]
+__all__ = ["PolicyValue", "policy_value", "safe_policy"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -113,7 +113,7 @@ def safe_policy(scored: Scored, costs: Floats, *, confidence: float = 0.9) -> Ef
     extra = costs - costs[best]
     advantage = np.zeros_like(net)
     for arm in arms:
-        advantage[:, arm] = out_of_fold(found[arm], scored.fold) - extra[arm]
+        advantage[:, arm] = _out_of_fold(found[arm], scored.fold) - extra[arm]
     other, most = advantage.argmax(axis=1), advantage.max(axis=1)
     if not (most > 0).any():
         return EffectPolicy(best, np.inf, 0.0, 0.0)
@@ -138,7 +138,7 @@ def safe_policy(scored: Scored, costs: Floats, *, confidence: float = 0.9) -> Ef
     return EffectPolicy(best, cuts[at], gains[at].value, lows[at], scores)
 
 
-def out_of_fold(found: Difference, fold: Ints) -> Floats:
+def _out_of_fold(found: Difference, fold: Ints) -> Floats:
     """Expected advantage of each row, level and slope too from other folds."""
     expected = np.empty(len(fold))
     for k in np.unique(fold):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["EFFECT_LABELS", "EFFECT_NUMBERS", "effect_features"]
+__all__ = ["EFFECT_LABELS", "EFFECT_NUMBERS", "effect_features", "margin_of_stayers"]
+
+Floats = npt.NDArray[np.float64]
 
 EFFECT_NUMBERS: Final = (
     *("churn_probability", "value_at_stake", "clv", "current_value", "growth_potential"),
@@ -43,6 +47,25 @@ def effect_features(frame: pd.DataFrame, left_out: Collection[str] = ()) -> pd.D
     }
     kept = {name: column for name, column in {**numbers, **labels}.items() if name not in left_out}
     return pd.DataFrame(kept, index=frame.index)
+
+
+def margin_of_stayers(churn_probability: pd.Series, value_at_stake: pd.Series) -> Floats:
+    """Margin that a customer brings when staying, in money; missing where leaving or staying is sure.
+
+    Notes
+    -----
+    value at stake = p · E with E ≈ (1 − p) · M, so that M = stake / (p (1 − p)); an effect as a share of M is a
+    share of the value at stake times p (1 − p). See `strategies.value_at_stake`.
+
+    Examples
+    --------
+    >>> margin_of_stayers(pd.Series([0.5, 1.0]), pd.Series([50.0, 0.0])).tolist()
+    [200.0, nan]
+    """
+    p = pd.to_numeric(churn_probability).astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    stake = pd.to_numeric(value_at_stake).astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    doubt = p * (1 - p)
+    return np.divide(stake, doubt, out=np.full(len(p), np.nan), where=doubt > 0)
 
 
 def _here(names: Collection[str], frame: pd.DataFrame) -> list[str]:

@@ -141,3 +141,20 @@ def test_a_queue_by_risk_must_be_asked_for_and_says_so(shop: Path) -> None:
     assert queue["churn_probability"].is_monotonic_decreasing
     assert set(queue["ordered_by"]) == {"churn_probability (risk, not gain)"}
     assert "ordered_by" not in queue_of(shop)
+
+
+def test_what_came_of_it_is_told_once_the_horizon_is_over(shop: Path) -> None:
+    said = retain("results", "-c", shop / "retain.toml", "--as-of", "2024-07-20", "--json")
+    assert said.code == 0, said.err
+    rows = pd.DataFrame(said.document["effects"])
+    assert {"all", "offer", "value_class", "channel"} >= set(rows["dimension"])
+    assert set(rows["source"]) == {"measured"}
+
+
+def test_another_table_is_not_judged_by_a_log_that_hardly_knows_it(shop: Path) -> None:
+    """The budget left most wishes of the table ungranted, so the log tells next to nothing of them."""
+    table = shop / "other.toml"
+    table.write_text(retain("config", "-c", shop / "retain.toml", "--strategies").out, encoding="utf-8")
+    said = retain("offline-test", table, "-c", shop / "retain.toml", "--as-of", "2024-07-20", "--json")
+    assert said.code == 5
+    assert "effective number" in said.err

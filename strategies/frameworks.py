@@ -26,12 +26,14 @@ from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY, SatisfactionLo
 from strategies.second_lifetime_value import SECOND_LIFETIME_VALUE, SecondLifetimeSettings
 from strategies.service_promises import SERVICE_PROMISES, ServicePromiseSettings
 from strategies.trust import TRUST, TrustSettings
+from strategies.value_class import VALUE_CLASS, ValueClassSettings
 from strategies.viewpoints import VIEWPOINTS, ViewpointSettings
 from strategies.worth import WORTH, WorthSettings
 
 __all__ = ["FRAMEWORKS", "FrameworkSettings", "Segmented", "moves", "segment", "take_cuts"]
 
 FRAMEWORKS: Final[tuple[Framework, ...]] = (
+    VALUE_CLASS,
     WORTH,
     GROWTH,
     PYRAMID,
@@ -58,6 +60,7 @@ class FrameworkSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    value_class: ValueClassSettings = ValueClassSettings()
     worth: WorthSettings = WorthSettings()
     growth: GrowthSettings = GrowthSettings()
     pyramid: PyramidSettings = PyramidSettings()

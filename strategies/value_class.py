@@ -10,14 +10,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict
 
 from features.errors import InputError, ModelError, NotEnoughData
-from strategies.columns import Numbers, as_numbers, numbers
+from strategies.columns import Numbers, as_numbers, chosen, known, numbers
+from strategies.framework import Cuts, Found, Framework
 from strategies.settings import StrategySettings
 
 __all__ = [
+    "VALUE_CLASS",
     "VALUE_CLASSES",
     "VALUE_CLASS_LABELS",
+    "ValueClassSettings",
     "ValueCuts",
     "current_value",
     "growth_potential",
@@ -273,3 +277,49 @@ def value_class(frame: pd.DataFrame, cuts: ValueCuts) -> pd.Series:
             default="lead",
         )
     return pd.Series(label, index=frame.index, name="value_class", dtype="str")
+
+
+class ValueClassSettings(BaseModel):
+    """``[frameworks.value_class]`` has nothing to set: ``[strategies] high_value_share`` is frozen with the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _label(
+    people: pd.DataFrame, cuts: Cuts, settings: ValueClassSettings, before: pd.DataFrame | None
+) -> Found:
+    """The class that the list has. Its thresholds stay as they were at training, so it needs no memory."""
+    nothing = pd.Series("unknown", index=people.index)
+    found = people.get("value_class", nothing).astype("str")
+    now, growth = known(people, "current_value"), known(people, "growth_potential")
+    conditions = [np.isnan(now), np.isnan(growth), (found == "unknown").to_numpy(bool)]
+    reason = chosen(
+        people.index, conditions, ["no_current_value", "no_growth", "no_threshold"], default="by_both"
+    )
+    return Found(pd.DataFrame({"value_class": found}), reason)
+
+
+VALUE_CLASS: Final = Framework(
+    name="value_class",
+    texts={"en": "Value class", "zh": "客户价值细分"},
+    columns={"value_class": {"en": "Value class", "zh": "客户价值细分"}},
+    labels=VALUE_CLASS_LABELS,
+    settings=ValueClassSettings(),
+    label=_label,
+    reasons={
+        "by_both": {
+            "en": "margin of the last year {current_value:,.0f}, growth to expect {growth_potential:,.0f} a year",
+            "zh": "近一年毛利 {current_value:,.0f},年增值潜力 {growth_potential:,.0f}",
+        },
+        "no_current_value": {"en": "the margin of the last year is not known", "zh": "近一年毛利未知"},
+        "no_growth": {
+            "en": "the margin of the next year is not known: no horizon of 180 days or more",
+            "zh": "未来一年毛利未知:没有 180 天以上的预测期",
+        },
+        "no_threshold": {
+            "en": "the model has no thresholds of value and growth",
+            "zh": "模型没有价值与增值潜力的分界",
+        },
+    },
+    literature="Hwang, Jung & Suh (2004), Expert Systems with Applications 26",
+)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from features.tables import Tables
     from retain.config import Project
+    from strategies.frameworks import FrameworkSettings
     from training.models.win_back import WinBackModel
 
-__all__ = ["LIVES", "learn_second_lives", "second_lives"]
+__all__ = ["LIVES", "learn_second_lives", "priced", "second_lives"]
 
 LIVES: Final = (365, 180, 90)
 """Days of a second life that are counted: the longest that the history allows."""
@@ -76,6 +77,26 @@ def second_lives(project: Project) -> WinBackModel | None:
     if not (folder / _POINTER).is_file():
         return None
     return WinBackModel.load(pointed(folder, _POINTER, train="retain train"))
+
+
+def priced(project: Project) -> FrameworkSettings:
+    """``[frameworks]``, with what trying to regain costs: as configured, or else the cheapest offer for ``win_back``.
+
+    Raises
+    ------
+    ConfigError
+        The strategy table or the offer catalogue is faulty.
+    """
+    from strategies.regain import WIN_BACK
+
+    given = project.config.frameworks
+    second = given.second_lifetime_value
+    if second.cost is not None:
+        return given
+    _, catalogue = project.policy()
+    costs = [o.total_cost for o in catalogue.offers if not o.strategies or WIN_BACK in o.strategies]
+    cost = {"cost": min(costs, default=0.0)}
+    return given.model_copy(update={"second_lifetime_value": second.model_copy(update=cost)})
 
 
 def _folder(project: Project) -> Path:

@@ -28,6 +28,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -36,7 +37,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.defection_facts import REASON_WORDS, reason_in
-from strategies.columns import chosen, known
+from strategies.columns import known
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
 __all__ = ["DEFECTION", "DefectionSettings"]
@@ -69,16 +70,25 @@ def _label(
     # Damped by what it rests on: a reason is asked for when the customer has left, and events do not flicker.
     index = people.index
     status = people["status"] if "status" in people.columns else pd.Series("unknown", index=index)
-    gone = status.isin(_GONE).to_numpy()
     recorded = _recorded(people, settings)
-    clear = recorded.isin(list(REASON_WORDS)).to_numpy()
-    code = _inferred(people, settings)
-    code = code.mask(recorded.notna() & (code == "no_sign"), "recorded_unclear")
-    code = code.mask(clear, "recorded_" + recorded.where(clear, "").astype("str"))
-    code = code.mask(~gone, "active").mask(~status.isin([*_GONE, "active"]), "no_status")
-    reason = chosen(index, [code == known_code for known_code in _MEANING], list(_MEANING), default="no_sign")
-    columns = {"defection_reason": reason.map(_MEANING).astype("str"), "defection_source": _source(reason)}
-    return Found(pd.DataFrame(columns), reason)
+    signs: dict[str, Flags] = {
+        "active": (status == "active").to_numpy(bool),
+        "no_status": ~status.isin(_GONE).to_numpy(bool),
+        **{f"recorded_{reason}": (recorded == reason).to_numpy(bool) for reason in REASON_WORDS},
+        **_inferred(people, settings),
+        "recorded_unclear": recorded.notna().to_numpy(bool),
+    }
+    codes = [*signs, "no_sign"]
+    place = np.select(list(signs.values()), list(range(len(signs))), default=len(signs))
+
+    def told(words: Sequence[str]) -> pd.Series:
+        return pd.Series(pd.array(words, dtype="str").take(place), index=index)
+
+    columns = {
+        "defection_reason": told([_MEANING[code] for code in codes]),
+        "defection_source": told([_source(code) for code in codes]),
+    }
+    return Found(pd.DataFrame(columns), told(codes))
 
 
 def _recorded(people: pd.DataFrame, settings: DefectionSettings) -> pd.Series:
@@ -99,14 +109,14 @@ def _around(people: pd.DataFrame, days: str, settings: DefectionSettings) -> Fla
     return found
 
 
-def _inferred(people: pd.DataFrame, settings: DefectionSettings) -> pd.Series:
-    """A reason code by the last events."""
+def _inferred(people: pd.DataFrame, settings: DefectionSettings) -> dict[str, Flags]:
+    """Where each of the last events speaks for a reason, in the order of say."""
     candidate = people.get("release_candidate", pd.Series("", index=people.index)) == "yes"
     complained = _around(people, "complaint_days", settings)
     slow = known(people, "resolution_days") >= settings.slow_days
     unhappy = known(people, "satisfaction_last") <= settings.dissatisfied
     full_price = known(people, "last_day_discounted") <= 0
-    signs = {
+    return {
         "released": known(people, "released_days") <= known(people, "days_since_last"),
         "release_candidate": candidate.to_numpy(dtype=bool, na_value=False),
         "complaint_open": complained & (known(people, "complaints_open") > 0),
@@ -118,7 +128,6 @@ def _inferred(people: pd.DataFrame, settings: DefectionSettings) -> pd.Series:
         "full_price": full_price & (known(people, "discounted_lines_share") >= settings.discount_buyer),
         "faded": known(people, "spend_fade") <= settings.faded,
     }
-    return chosen(people.index, list(signs.values()), list(signs), default="no_sign")
 
 
 def _texts(people: pd.DataFrame, column: str) -> Flags:
@@ -128,13 +137,10 @@ def _texts(people: pd.DataFrame, column: str) -> Flags:
     return found
 
 
-def _source(reason: pd.Series) -> pd.Series:
-    words = dict.fromkeys(_MEANING, "inferred") | {
-        **{code: "recorded" for code in _MEANING if code.startswith("recorded_")},
-        **dict.fromkeys(("no_sign", "no_status"), "unknown"),
-        "active": "none",
-    }
-    return reason.map(words).astype("str")
+def _source(code: str) -> str:
+    if code.startswith("recorded_"):
+        return "recorded"
+    return {"active": "none", "no_status": "unknown", "no_sign": "unknown"}.get(code, "inferred")
 
 
 _MEANING: Final = {

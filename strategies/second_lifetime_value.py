@@ -39,12 +39,13 @@ __all__ = ["SECOND_LIFETIME_VALUE", "SecondLifetimeSettings", "second_lifetime_v
 class SecondLifetimeSettings(BaseModel):
     """``[frameworks.second_lifetime_value]``: money that trying to regain one customer costs, regained or not.
 
-    A column ``regain_cost`` of the customer table (of the offer meant for each) goes before ``cost``.
+    Left out, ``cost`` is what the cheapest offer for ``win_back`` costs. A column ``regain_cost`` of the customer table
+    (of the offer meant for each) goes before it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cost: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     margin: float = Field(default=MARGIN, ge=0, lt=1)
 
 
@@ -102,7 +103,7 @@ def _label(
     chance, money = known(people, "regain_probability"), known(people, "regain_margin")
     chance = np.where(lost, np.clip(chance, 0.0, 1.0), np.nan)
     own = known(people, "regain_cost")
-    cost = np.where(np.isnan(own) | (own < 0), settings.cost, own)
+    cost = np.where(np.isnan(own) | (own < 0), settings.cost or 0.0, own)
     value = second_lifetime_value(chance, money, cost)
     last = earlier(before, "regain_queue", people)
     # The return per unit of cost stands near 1 where trying just pays; without a cost any margin pays.
@@ -117,7 +118,12 @@ def _label(
         ["not_lost", "no_status", "let_go", "no_win_back_model", "pays"],
         default="does_not_pay",
     )
-    queue = reason.map(_QUEUE).astype("str")
+    queue = chosen(
+        index,
+        [reason == "pays", reason.isin(["does_not_pay", "let_go"]), still],
+        ["regain", "do_not_regain", "not_lost"],
+        default="unknown",
+    )
     columns = {"second_lifetime_value": pd.Series(value, index=index), "regain_queue": queue}
     return Found(pd.DataFrame(columns), reason)
 
@@ -127,15 +133,6 @@ def _let_go(people: pd.DataFrame) -> np.ndarray:
         return np.zeros(len(people), dtype=np.bool_)
     return (people["defection_reason"] == "pushed_on_purpose").to_numpy(dtype=bool, na_value=False)
 
-
-_QUEUE: Final = {
-    "pays": "regain",
-    "does_not_pay": "do_not_regain",
-    "let_go": "do_not_regain",
-    "not_lost": "not_lost",
-    "no_status": "unknown",
-    "no_win_back_model": "unknown",
-}
 
 SECOND_LIFETIME_VALUE: Final = Framework(
     name="second_lifetime_value",

@@ -53,7 +53,7 @@ def decide(
     from retain.champion import champion_scorer
     from retain.config import load_config
     from retain.decision_report import document, told
-    from retain.second_lives import second_lives
+    from retain.second_lives import priced, second_lives
     from serving.decide import work_queue
     from serving.decision_log import DecisionLog
     from serving.lists import check_list, write_list
@@ -74,7 +74,7 @@ def decide(
             scorer,
             tables,
             day,
-            project.config.frameworks,
+            priced(project),
             folder=folder,
             lang=lang,
             win_back=second_lives(project),

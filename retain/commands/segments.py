@@ -57,7 +57,7 @@ def segments(
     from retain.as_of import as_of_day
     from retain.champion import champion_scorer
     from retain.config import load_config
-    from retain.second_lives import second_lives
+    from retain.second_lives import priced, second_lives
     from serving.lists import check_list, write_list
     from serving.segments import exported, keep, segments_of
 
@@ -75,7 +75,7 @@ def segments(
             scorer,
             tables,
             day,
-            project.config.frameworks,
+            priced(project),
             folder=folder,
             lang=lang,
             win_back=second_lives(project),

@@ -11,7 +11,7 @@ import pandas as pd
 from features.frames import tables_from_frames
 from features.tables import Tables
 from retain.config import Project, RetainConfig
-from retain.second_lives import learn_second_lives, second_lives
+from retain.second_lives import learn_second_lives, priced, second_lives
 
 _START = date(2024, 1, 1)
 
@@ -48,3 +48,13 @@ def test_too_short_a_history_leaves_no_model_and_says_why(tmp_path: Path) -> Non
     note = learn_second_lives(project, tables, _START + timedelta(days=100))
     assert note.startswith("no second lifetime value: win-back: orders reach back")
     assert second_lives(project) is None
+
+
+def test_trying_costs_what_the_cheapest_offer_costs_unless_it_is_said(tmp_path: Path) -> None:
+    project = _project(tmp_path)
+    (tmp_path / "retain.toml").write_text("", encoding="utf-8")
+    # The win-back e-mail of the default catalogue: 0 and 0.10 for the channel.
+    assert priced(project).second_lifetime_value.cost == 0.1
+    told = {"frameworks": {"second_lifetime_value": {"cost": 7.0}}}
+    own = Project(RetainConfig.model_validate(told), tmp_path / "retain.toml")
+    assert priced(own).second_lifetime_value.cost == 7.0

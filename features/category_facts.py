@@ -188,12 +188,12 @@ def _banded(lines: ir.Table, kind: list[str]) -> ir.Table:
     else:
         return lines
     priced = lines.mutate(price_=ibis.ifelse(lines.amount > 0, price, ibis.null("float64")))
-    edges = priced.group_by(kind).agg(low_=priced.price_.quantile(1 / 3), high_=priced.price_.quantile(2 / 3))
+    thirds = {"low_": priced.price_.quantile(1 / 3), "high_": priced.price_.quantile(2 / 3)}
     if kind:
-        named = edges.rename(kind_="category")
+        named = priced.group_by(kind).agg(**thirds).rename(kind_="category")
         joined = priced.left_join(named, priced.category.identical_to(named.kind_))
     else:
-        joined = priced.cross_join(edges)
+        joined = priced.cross_join(priced.agg(**thirds))
     over = (joined.price_ > joined.low_).cast("int8") + (joined.price_ > joined.high_).cast("int8")
     return joined.mutate(band_=over)
 

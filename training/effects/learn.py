@@ -30,7 +30,7 @@ __all__ = ["Learnt", "learn_effects"]
 
 Floats = npt.NDArray[np.float64]
 OUTCOME = "margin as a share of that of a customer who stays"
-_LEAST_CHANCE = 0.01
+_LEAST_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def learn_effects(
 
     Notes
     -----
-    Rows of an offer: those that got it or were left alone, could have got either (1 % or more of the chance of
+    Rows of an offer: those that got it or were left alone, could have got either (5 % or more of the chance of
     both together), and have more at stake than it costs. Among them the chance of the offer is
     p / (p + p_alone), known by design. The effect of a customer is average + slope · score(x), where the score is
     learnt from what was known at the decision and the slope is how much of scores out of sample came true, see

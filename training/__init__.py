@@ -15,7 +15,9 @@ from such days.
    sums it all up in grades.
 6. `train`: one run of all this; `challenge`: the verdict against the champion. `search` looks for tree settings.
 7. `contracts`: the same for contracts with time and for flat tables with a label.
-8. `tracking`: the one door to MLflow: a run per training, the bundle as its artefact, the alias ``champion``.
+8. `lost_customers`: who was lost on past days and came back; `win_back`: the chance of it and the value of the second
+   life, from them or from a flat table of past offers.
+9. `tracking`: the one door to MLflow: a run per training, the bundle as its artefact, the alias ``champion``.
 
 `models` holds what serving loads: light, without files of others, without anything that could run code.
 `settings` are the sections ``[churn]``, ``[value]``, ``[trees]`` and ``[tracking]`` of ``retain.toml``.

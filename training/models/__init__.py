@@ -11,7 +11,7 @@
 6. `bundle`: all of it in one folder of text with hashes (`text_files`). Loading checks every byte, the feature columns,
    and by golden rows (`golden`) the arithmetic of the machine.
 7. `contract_bundle` (`hazard`: the life table) and `snapshot_bundle` (`snapshot_model` on each `flat_column`): the same
-   for contracts and flat tables.
+   for contracts and flat tables. `win_back`: who comes back, and what the second life is worth.
 
 Every figure of a customer depends on that customer and on what was frozen at training, so that one customer
 scored alone gets the same bits as in the whole list.

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from features.catalogue import catalogue
 from features.contract import TABLES
 from retain.config import RetainConfig
@@ -34,6 +36,7 @@ PAGES = (
     "docs/catalogue.md",
     "docs/guide_operators.md",
     "docs/guide_apps.md",
+    "docs/strategies.md",
     "docs/tables.md",
 )
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -90,6 +93,37 @@ def _catalogue() -> str:
     docs = catalogue()
     rows = ((f"`{d.name}`", d.en, d.zh, d.unit, d.window, d.formula, d.source) for d in docs)
     return f"{len(docs)} columns.\n\n" + table(heads, rows)
+
+
+def _strategies() -> str:
+    from strategies.frameworks import FRAMEWORKS
+
+    parts = []
+    for framework in FRAMEWORKS:
+        head = f"### {framework.texts['en']} · {framework.texts['zh']}\n\n"
+        head += f"Section `[frameworks.{framework.name}]`; reason in `{framework.name}_reason`; from {framework.source}."
+        kinds = _kinds(framework)
+        rows = ((f"`{name}`", kinds[name], t["en"], t["zh"]) for name, t in framework.columns.items())
+        body = table(("Column", "Kind", "Meaning", "含义"), rows)
+        labels = ", ".join(f"`{code}` {t['en']} {t['zh']}" for code, t in framework.labels.items())
+        told = [head + (f" After {framework.literature}." if framework.literature else ""), body.rstrip("\n")]
+        parts.append("\n\n".join([*told, *([f"Labels: {labels}."] if labels else [])]) + "\n")
+    count = sum(len(framework.columns) for framework in FRAMEWORKS)
+    return f"{len(FRAMEWORKS)} frameworks, {count} columns.\n\n" + "\n".join(parts)
+
+
+def _kinds(framework: Any) -> dict[str, str]:
+    """Whether each column holds labels, numbers or words, as the framework itself answers of an unknown customer."""
+    people = pd.DataFrame({"customer_id": ["a"]})
+    found = framework.label(people, {}, framework.settings, None).columns
+    return {
+        name: "text"
+        if name in framework.free_text
+        else "number"
+        if found[name].dtype.kind in "fib"
+        else "label"
+        for name in framework.columns
+    }
 
 
 def _tables() -> str:
@@ -261,6 +295,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "configuration": _configuration,
     "exit_codes": _exit_codes,
     "routes": _routes,
+    "strategies": _strategies,
     "tables": _tables,
 }
 

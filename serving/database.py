@@ -9,16 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from features.errors import ConfigError, InputError, LockedError, PublishError, RetainError
 
-__all__ = ["explained_error", "open_engine", "transaction_options"]
+__all__ = ["explained_error", "open_engine", "open_state", "transaction_options"]
 
 WAIT_SECONDS = 30
 # A row of a list takes 2 to 3 KB: pages of the usual 4 KB hold one and waste the rest.
 PAGE_BYTES = 16_384
 _RETRY_SECONDS = 0.01
+
+
+def open_state(url: str) -> tuple[sa.Engine, dict[bool, dict[str, Any]]]:
+    """The engine of a state database, and how its transactions begin, by whether they write.
+
+    Raises
+    ------
+    ConfigError
+        The address cannot be used.
+    """
+    try:
+        engine = open_engine(sa.make_url(url))
+        return engine, transaction_options(engine)
+    except (SQLAlchemyError, ImportError) as error:
+        raise ConfigError(
+            f"state database: the address cannot be used ({type(error).__name__}). "
+            f"Give for example sqlite:///state/retain.db, or install retain[postgres] for PostgreSQL."
+        ) from error
 
 
 def open_engine(url: sa.URL) -> sa.Engine:

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from features.errors import ConfigError, InputError
-from serving.database import explained_error, open_engine, transaction_options
+from serving.database import explained_error, open_state
 from serving.explained import Explained
 
 __all__ = ["RunInfo", "Store"]
@@ -121,14 +121,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self._engine = open_engine(sa.make_url(url))
-            self._options = transaction_options(self._engine)
-        except (SQLAlchemyError, ImportError) as error:
-            raise ConfigError(
-                f"state database: the address cannot be used ({type(error).__name__}). "
-                f"Give for example sqlite:///state/retain.db, or install retain[postgres] for PostgreSQL."
-            ) from error
+        self._engine, self._options = open_state(url)
         found = self._layout()
         if found != SCHEMA_VERSION:
             self.close()

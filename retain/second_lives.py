@@ -58,7 +58,8 @@ def learn_second_lives(project: Project, tables: Tables, as_of: date) -> str:
             f"win-back: {found['came_back']:,.0f} of {found['rows']:,.0f} lost customers came back within {window} days; "
             f"out of fold AUC {found['auc']:.2f}; a second life is counted for {life} days"
         )
-    (_folder(project) / _POINTER).unlink(missing_ok=True)
+    for name in (_POINTER, f"{_POINTER}.manifest.json"):
+        (_folder(project) / name).unlink(missing_ok=True)
     return f"no second lifetime value: {why}"
 
 

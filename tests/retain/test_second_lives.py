@@ -48,6 +48,8 @@ def test_too_short_a_history_leaves_no_model_and_says_why(tmp_path: Path) -> Non
     note = learn_second_lives(project, tables, _START + timedelta(days=100))
     assert note.startswith("no second lifetime value: win-back: orders reach back")
     assert second_lives(project) is None
+    learn_second_lives(project, tables, end)
+    assert second_lives(project) is not None
 
 
 def test_trying_costs_what_the_cheapest_offer_costs_unless_it_is_said(tmp_path: Path) -> None:

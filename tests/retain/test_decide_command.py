@@ -158,3 +158,13 @@ def test_another_table_is_not_judged_by_a_log_that_hardly_knows_it(shop: Path) -
     said = retain("offline-test", table, "-c", shop / "retain.toml", "--as-of", "2024-07-20", "--json")
     assert said.code == 5
     assert "effective number" in said.err
+
+
+def test_an_earlier_run_too_small_to_tell_leaves_the_assumption(shop: Path) -> None:
+    words = ["--as-of", "2024-01-15", "--budget", "400", "--out", shop / "early.csv", "--json"]
+    early = retain("decide", "-c", shop / "retain.toml", *words)
+    assert early.code == 0, early.err
+    said = decide(shop / "retain.toml", "--dry-run")
+    assert said.code == 0, said.err
+    sources = {offer.get("effect_source") for offer in said.document["offers"].values()}
+    assert "measured" not in sources

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 
 __all__ = ["STRENGTH", "Adoption", "Baskets", "Block", "adoption_of", "chances"]
 
@@ -168,15 +169,25 @@ def adoption_of(baskets: Baskets) -> Adoption:
     plain = Adoption(with_it, without, np.ones(kinds), np.ones((kinds, kinds)))
     seen, due = np.zeros((kinds + 1, kinds)), np.zeros((kinds + 1, kinds))
     for block in baskets.blocks():
-        shape, rate = plain.taste(block.ever_before, block.orders_before)
         ordered = (block.orders_before > 0) & (block.orders_lately > 0)
         open_ = ordered[:, None] & ~block.lately_before
         owned = np.column_stack([np.ones(len(ordered)), block.lately_before])
-        expected = 1.0 - (1.0 + block.orders_lately[:, None] / rate) ** -shape
-        due += owned.T @ np.where(open_, expected, 0.0)
+        due += owned.T @ _expected(plain, block, open_)
         seen += owned.T @ np.where(open_, block.lately, 0.0)
     lift = (seen[0] + STRENGTH) / (due[0] + STRENGTH)
     return Adoption(with_it, without, lift, (seen[1:] + STRENGTH * lift) / (due[1:] + STRENGTH))
+
+
+def _expected(plain: Adoption, block: Block, open_: npt.NDArray[np.bool_]) -> Floats:
+    """Chance that one of the orders of the last year contains the category, where it was open; else 0."""
+    row, kind = np.nonzero(open_)
+    n, k, orders = block.orders_before[row], block.ever_before[row, kind], block.orders_lately[row]
+    without = plain.without[kind] + n - k
+    total = plain.with_it[kind] + plain.without[kind] + n
+    none = gammaln(without + orders) - gammaln(without) - gammaln(total + orders) + gammaln(total)
+    found = np.zeros(open_.shape)
+    found[row, kind] = -np.expm1(none)
+    return found
 
 
 def _tastes(baskets: Baskets) -> tuple[Floats, Floats]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from features.errors import InputError, NotEnoughData
 from training.effects.doubly_robust import columns_of
@@ -130,9 +131,11 @@ def learn_win_back(
     y, money = _outcomes(table, regained, value, columns)
     fold = _folds(y, customers, seed)
     seen = table[list(columns)]
-    parts = tuple(_fitted(seen[fold != k], y[fold != k], money[fold != k]) for k in range(_FOLDS))
-    foretold = _out_of_fold(parts, fold, table)
-    model = replace(_fitted(seen, y, money), figures=_figures(foretold, y, money))
+    # On so few columns threads wait for each other more than they work.
+    with threadpool_limits(limits=1):
+        parts = tuple(_fitted(seen[fold != k], y[fold != k], money[fold != k]) for k in range(_FOLDS))
+        foretold = _out_of_fold(parts, fold, table)
+        model = replace(_fitted(seen, y, money), figures=_figures(foretold, y, money))
     return WinBackFit(model, foretold, parts, fold)
 
 

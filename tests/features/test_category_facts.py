@@ -158,8 +158,6 @@ def test_a_shop_without_categories_still_has_price_bands() -> None:
     orders = pd.DataFrame({"customer_id": list("abc"), "time": [day] * 3, "amount": [1.0, 2.0, 9.0]})
     orders["unit_price"] = orders["amount"]
     outlook = pd.DataFrame({"alive": [0.9] * 3, "orders": [4.0] * 3}, index=list("abc"))
-    found = category_facts(
-        tables_from_frames({"orders": orders}), date(2026, 2, 1), outlook, margin_rate=0.4
-    )
+    found = category_facts(tables_from_frames({"orders": orders}), date(2026, 2, 1), outlook, margin_rate=0.4)
     assert found["next_category"].isna().all()
     assert found["next_band_margin"].notna().any()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retain.results_report import records
+
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import RenderableType
     from rich.table import Table
 
@@ -30,6 +33,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "written": "{place}: the work queue",
         "dry": "a dry run: nothing was written or logged",
         "aside": "{count:,} customers want no contact and were left out",
+        "fair": "{attribute}: {offer} goes to {rate:.1%} of {group}, {ratio:.2f} of the rate of the group that gets it "
+        "most; the attribute decided nothing, but somebody should look why",
     },
     "zh": {
         "columns": "优惠;渠道;客户数;成本;预期收益;效果;依据",
@@ -45,12 +50,16 @@ _WORDS: dict[str, dict[str, str]] = {
         "written": "{place}:工作清单",
         "dry": "试运行:未写入任何内容",
         "aside": "{count:,} 位客户拒绝联系,已排除",
+        "fair": "{attribute}:{group} 中有 {rate:.1%} 获得 {offer},仅为最高组的 {ratio:.2f};"
+        "决策未使用该属性,但应有人查明原因",
     },
 }
 _STEP = 1_000.0
 
 
-def document(found: Decided, segments: Segments, run_id: str, written: Path | None) -> dict[str, Any]:
+def document(
+    found: Decided, segments: Segments, run_id: str, written: Path | None, fair: pd.DataFrame
+) -> dict[str, Any]:
     """The run as plain values."""
     rows = found.rows
     offers = rows.groupby("offer", sort=True).agg(
@@ -78,12 +87,20 @@ def document(found: Decided, segments: Segments, run_id: str, written: Path | No
         "simpler": found.simpler,
         "curve": found.curve.points.to_dict("records"),
         "best_budget": found.curve.best_budget,
+        "fairness": records(fair),
         "file": None if written is None else str(written),
     }
 
 
 def told(
-    found: Decided, segments: Segments, policy: Policy, written: Path | None, lang: Language, currency: str
+    found: Decided,
+    segments: Segments,
+    policy: Policy,
+    written: Path | None,
+    fair: pd.DataFrame,
+    *,
+    lang: Language,
+    currency: str,
 ) -> list[RenderableType]:
     """The table of offers and what is to be said of the run."""
     words, rows, planned = _WORDS[lang], found.rows, found.allocation
@@ -100,6 +117,10 @@ def told(
         words["arms"].format(held=arms.get("hold_out", 0), explored=arms.get("explore", 0)),
         words["simpler"].format(planned=planned.total_gain, share=share, **found.simpler),
         _next_money(found, policy, words),
+    ]
+    lines += [
+        words["fair"].format(**{str(k): v for k, v in one.items()})
+        for one in fair[fair["alarm"]].to_dict("records")
     ]
     if segments.opted_out:
         lines.append(words["aside"].format(count=segments.opted_out))

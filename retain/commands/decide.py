@@ -58,6 +58,7 @@ def decide(
     from serving.decision_log import DecisionLog
     from serving.lists import check_list, write_list
     from serving.segments import keep, segments_of
+    from strategies.protected import fairness, protected_names
 
     screen = Screen(json=json, quiet=quiet)
     if out is not None:
@@ -88,9 +89,12 @@ def decide(
             keep(segments, folder)
             write_list(queue, out)
     written = None if dry_run else out
+    people = segments.found.people.reset_index(drop=True)
+    fair = fairness(people, found.rows["offer"], protected_names(project.strategies))
+    currency = project.config.data.currency
     screen.result(
-        document(found, segments, run_id, written),
-        *told(found, segments, policy, written, lang, project.config.data.currency),
+        document(found, segments, run_id, written, fair),
+        *told(found, segments, policy, written, fair, lang=lang, currency=currency),
     )
 
 

@@ -168,3 +168,9 @@ def test_an_earlier_run_too_small_to_tell_leaves_the_assumption(shop: Path) -> N
     assert said.code == 0, said.err
     sources = {offer.get("effect_source") for offer in said.document["offers"].values()}
     assert "measured" not in sources
+
+
+def test_the_fairness_of_offers_is_told_by_protected_attributes(shop: Path) -> None:
+    fair = pd.DataFrame(decide(shop / "retain.toml", "--dry-run").document["fairness"])
+    assert {"region", "segment"} <= set(fair["attribute"])
+    assert fair.loc[fair["reason"] == "compared", "ratio"].between(0, 1).all()

@@ -36,6 +36,14 @@ def block(kind: str) -> str:
     return found[0]
 
 
+def run(commands: str, folder: Path) -> None:
+    words = ["bash", "-euo", "pipefail", "-c", commands]
+    ran = subprocess.run(
+        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder, with a space in its name, where the block of the quick start has run on an order file."""
@@ -43,11 +51,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shop = simulate(ShopSettings(customers=CUSTOMERS, days=500, seed=5))
     orders = shop.tables["orders"].select(["customer_id", "time", "amount", "order_id", "product"])
     pacsv.write_csv(orders, folder / "orders.csv")
-    command = ["bash", "-euo", "pipefail", "-c", block("bash run")]
-    ran = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=_SECONDS
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
+    run(block("bash run"), folder)
     return folder
 
 
@@ -76,6 +80,16 @@ def test_the_quick_start_ends_in_a_list_of_every_customer(listed: list[dict[str,
     assert all(0 < float(row["churn_probability"]) < 1 for row in listed)
     stakes = [float(row["value_at_stake"]) for row in listed]
     assert stakes == sorted(stakes, reverse=True)
+
+
+def test_the_decision_ends_in_segments_and_a_queue_within_the_budget(done: Path) -> None:
+    run(block("bash decide"), done)
+    assert (done / "segments.xlsx").stat().st_size > 0
+    with (done / "queue.csv").open(encoding="utf-8-sig", newline="") as file:
+        queue = list(csv.DictReader(file))
+    assert sum(float(row["cost"]) for row in queue) <= 500.0
+    gains = [float(row["expected_gain"]) for row in queue]
+    assert gains == sorted(gains, reverse=True)
 
 
 def test_the_guide_explains_every_column_of_the_list_and_no_other(listed: list[dict[str, str]]) -> None:

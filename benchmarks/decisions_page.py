@@ -169,7 +169,8 @@ def report(found: Found, *, customers: int, budget: float, command: str, picture
         *_rule_tables(found),
         "",
         "The allocation makes the most of what is believed and can be no better than the beliefs: once effects are",
-        "learnt but still uncertain, filling by return per cost on the same beliefs may do as well or better. By risk does not.",
+        "learnt but still uncertain, filling by return per cost on the same beliefs may do as well or better. By risk "
+        "does not.",
         "",
         "## Campaign after campaign",
         "",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,6 +191,18 @@ class _Program:
         return cls(core.gain[offer, of], offer, of, each, csc_array(use[binding]), binding)
 
 
+def _solved(**program: Any) -> Any:
+    """The answer of the first way that finds one: slack makes the program feasible, but figures of very different size
+    can make a way of solving it believe otherwise."""
+    message = ""
+    for method, presolve in product(("highs-ds", "highs-ipm"), (True, False)):
+        answer = linprog(**program, method=method, options={"presolve": presolve})
+        if answer.x is not None:
+            return answer
+        message = answer.message
+    raise RuntimeError(f"prices of the limits: the solver says {message}")
+
+
 def _prices(problem: OfferProblem, core: _Core, box: Box) -> Floats:
     """Prices within the box that minimise the dual of the core."""
     program = _Program.of_core(problem, core)
@@ -204,16 +218,13 @@ def _prices(problem: OfferProblem, core: _Core, box: Box) -> Floats:
     by_row = np.maximum(high, np.finfo(float).tiny) / unit
     eye = csc_array(np.diag(np.ones(m)))
     use = csc_array(program.use * by_row[:, None])
-    answer = linprog(
-        np.concatenate([-program.gain / unit, -low / unit / by_row, high / unit / by_row]),
+    answer = _solved(
+        c=np.concatenate([-program.gain / unit, -low / unit / by_row, high / unit / by_row]),
         A_ub=hstack([program.each, csc_array((program.each.shape[0], 2 * m))]),
         b_ub=core.weight,
         A_eq=hstack([use, eye, -eye]),
         b_eq=core.room[binding] * by_row,
-        method="highs-ds",
     )
-    if answer.x is None:
-        raise RuntimeError(f"prices of the limits: the solver says {answer.message}")
     prices[binding] = np.clip(-answer.eqlin.marginals * unit * by_row, low, high)
     return prices
 

@@ -184,3 +184,11 @@ def test_what_cannot_be_understood_is_refused() -> None:
         allocate(gain, [1, 1, 1], channel=CHANNELS, key=[1])
     with pytest.raises(InputError, match="limits are 0 or more, but budget = -1"):
         Limits(budget=-1)
+
+
+def test_costs_of_very_different_size_do_not_stop_the_solver() -> None:
+    cost = np.full((4, 3), 0.1)
+    cost[0, 0] = 1e-15
+    found = allocate(np.ones((4, 3)), cost, channel=["a", "b", "c"], limits=Limits(budget=0.3))
+    assert (found.contacted, found.total_gain) == (3, 3.0)
+    assert found.spent <= 0.3

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from features.errors import ConfigError, NotEnoughData
-from tests.training.small_shops import day, drawn, settings, shop
+from tests.training.small_shops import day, drawn, settings, shop, telling_rows
 from training import search as search_module
 from training.fit import anchored
 from training.panel import build_panel
@@ -53,7 +53,9 @@ def test_short_histories_keep_one_day_each_or_say_what_is_missing(panel):
         search_days(panel.before(found.searched[0]), 30)
 
 
-def test_present_settings_lose_one_and_others_what_they_lose(panel):
+def test_present_settings_lose_one_and_others_what_they_lose():
+    rows = telling_rows(drawn(180, 420, gap=30.0))
+    panel = anchored(build_panel(shop(rows), day(420), [30]))
     case = Case.of(panel, search_days(panel, 30).held_out[0], CHOSEN)
     assert case.losses(CHOSEN.trees).mean() == pytest.approx(1.0)
     wild = TreeSettings(learning_rate=0.5, num_leaves=60, min_data_in_leaf=5, lambda_l2=0.0, max_rounds=10)

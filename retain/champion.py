@@ -39,12 +39,20 @@ def champion_scorer(project: Project) -> Scorer:
 
     Raises
     ------
+    ConfigError
+        Churn is the end of a contract, for which there is another kind of model.
     ModelError
         There is no champion yet, or it is damaged.
     """
+    from features.errors import ConfigError
     from serving.scorer import Scorer
 
     config = project.config
+    if config.churn.kind == "contract":
+        raise ConfigError(
+            f'{project.path}: [churn] kind is "contract": segments and decisions rest on orders. `retain score` gives '
+            'the list of contracts; for these take a configuration with [churn] kind = "orders"'
+        )
     return Scorer(
         champion(project), project.strategies, currency=config.data.currency, frameworks=config.frameworks
     )

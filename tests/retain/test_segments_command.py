@@ -94,3 +94,13 @@ def test_an_unknown_threshold_is_refused_with_its_line(shop: Path) -> None:
     assert said.code == 2
     assert "line 2" in said.err
     assert "tiers" in said.err
+
+
+@pytest.mark.parametrize("command", ["segments", "decide"])
+def test_a_shop_of_contracts_is_told_where_its_list_is(shop: Path, command: str) -> None:
+    text = (shop / "retain.toml").read_text(encoding="utf-8")
+    config = shop / "contracts.toml"
+    config.write_text(text.replace("[churn]", '[churn]\nkind = "contract"', 1), encoding="utf-8")
+    said = retain(command, "-c", config, "--json")
+    assert said.code == 2
+    assert "`retain score` gives the list of contracts" in said.err

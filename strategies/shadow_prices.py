@@ -20,6 +20,7 @@ _EXACT_CUSTOMERS, _NODES = 200, 2000
 _ROUNDS = 14
 _WIDEST, _NARROWEST, _NARROWER = 0.3, 5e-4, 6.0
 _OPEN = -2
+_NEGLIGIBLE = 1e-9
 
 Box = tuple[Floats, Floats]
 
@@ -77,6 +78,9 @@ def price_limits(problem: OfferProblem) -> Priced:
     Fisher (1981), The Lagrangian relaxation method for solving integer programming problems, section 3.
     Balas & Zemel (1980), An algorithm for large zero-one knapsack problems, section 2 (the core).
     """
+    # A cost of next to nothing would ask for a price of next to infinity, which no solver can handle.
+    dear = problem.cost > _NEGLIGIBLE * problem.cost.max(initial=0.0)
+    problem = replace(problem, cost=np.where(dear, problem.cost, 0.0))
     widest = box = _widest(problem)
     everyone = rows = np.arange(problem.customers)
     width, used, prices = _WIDEST, np.zeros(len(problem.room)), np.zeros(len(problem.room))

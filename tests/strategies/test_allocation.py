@@ -186,9 +186,12 @@ def test_what_cannot_be_understood_is_refused() -> None:
         Limits(budget=-1)
 
 
-def test_costs_of_very_different_size_do_not_stop_the_solver() -> None:
-    cost = np.full((4, 3), 0.1)
-    cost[0, 0] = 1e-15
-    found = allocate(np.ones((4, 3)), cost, channel=["a", "b", "c"], limits=Limits(budget=0.3))
-    assert (found.contacted, found.total_gain) == (3, 3.0)
-    assert found.spent <= 0.3
+@pytest.mark.parametrize(("cost", "budget", "contacted"), [(0.1, 0.3, 3), (2.0, 5.0, 3), (1e6, 2.5e6, 3)])
+def test_costs_of_very_different_size_do_not_stop_the_solver(
+    cost: float, budget: float, contacted: int
+) -> None:
+    costs = np.full((4, 3), cost)
+    costs[0, 0] = 1e-15
+    found = allocate(np.ones((4, 3)), costs, channel=["a", "b", "c"], limits=Limits(budget=budget))
+    assert (found.contacted, found.total_gain) == (contacted, contacted)
+    assert found.spent <= budget

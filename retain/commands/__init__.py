@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["ConfigOption", "JsonOption", "LangOption", "QuietOption"]
+__all__ = ["AsOfOption", "ConfigOption", "JsonOption", "LangOption", "QuietOption"]
 
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
+]
 ConfigOption = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No notes, no progress.")]

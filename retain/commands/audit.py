@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.commands import AsOfOption, ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ _TOLD: dict[str, dict[str, str]] = {
 
 def audit(
     path: ConfigOption = Path("retain.toml"),
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
-    ] = None,
+    as_of: AsOfOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where the page and tables go; by default in out_dir."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.commands import AsOfOption, ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
 from retain.reading import read_tables
 
@@ -25,9 +25,7 @@ __all__ = ["decide"]
 
 def decide(
     path: ConfigOption = Path("retain.toml"),
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
-    ] = None,
+    as_of: AsOfOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="The work queue; by default in out_dir, as CSV."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retain.commands import ConfigOption, JsonOption, QuietOption
+from retain.commands import AsOfOption, ConfigOption, JsonOption, QuietOption
 from retain.console import Screen
 from retain.reading import read_tables
 
@@ -30,9 +30,7 @@ __all__ = ["score"]
 
 def score(
     path: ConfigOption = Path("retain.toml"),
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
-    ] = None,
+    as_of: AsOfOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

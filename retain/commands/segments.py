@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retain.commands import ConfigOption, JsonOption, LangOption, QuietOption
+from retain.commands import AsOfOption, ConfigOption, JsonOption, LangOption, QuietOption
 from retain.console import Screen
 from retain.reading import read_tables
 
@@ -38,9 +38,7 @@ _WORDS: dict[str, dict[str, str]] = {
 
 def segments(
     path: ConfigOption = Path("retain.toml"),
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="Everything before this day is past.")
-    ] = None,
+    as_of: AsOfOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="All labels with reasons: .csv, .xlsx or .parquet."),

@@ -63,7 +63,6 @@ def customer_facts(tables: Tables, as_of: date) -> pd.DataFrame:
     return found.assign(opted_out=refused.reindex(found.index))
 
 
-def opted_out(tables: Tables, as_of: date) -> pd.Index:
-    """Ids of the customers who were known before the day to want no contact; they are in no output."""
-    facts = customer_facts(tables, as_of)
+def opted_out(facts: pd.DataFrame) -> pd.Index:
+    """Ids of the customers who were known to want no contact, of `customer_facts`; they are in no output."""
     return facts.index[facts["opted_out"].eq(True)]

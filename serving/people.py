@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from features.category_facts import category_facts
-from features.customer_facts import customer_facts
+from features.customer_facts import customer_facts, opted_out
 from features.defection_facts import defection_facts
 from features.errors import NotEnoughData
-from features.plan import fetch_features
 from features.purchase_facts import purchase_facts
+from features.rfm import buyers
 from features.service_facts import PROMISES, service_facts
 from features.tables import Tables
 from serving.scorer import Scorer
@@ -75,10 +75,9 @@ def people_of(
     NotEnoughData
         There is no such customer before the day.
     """
-    known = fetch_features(tables, [as_of]).to_pandas().sort_values("customer_id", ignore_index=True)
-    known = known[known["purchase_days"] > 0]
+    known = buyers(scorer.known(tables, as_of).to_pandas())
     attributes = customer_facts(tables, as_of)
-    refused = known["customer_id"].isin(attributes.index[attributes["opted_out"].eq(True)])
+    refused = known["customer_id"].isin(opted_out(attributes))
     known = known[~refused].reset_index(drop=True)
     if known.empty:
         raise NotEnoughData(

@@ -67,7 +67,7 @@ def score(
 def _run(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
-    from features.customer_facts import opted_out
+    from features.customer_facts import customer_facts, opted_out
     from features.progress import silent
     from retain.as_of import as_of_day
     from retain.champion import champion_scorer
@@ -91,7 +91,7 @@ def _run(
         before = store.run_before(day)
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
-        known, refused = scorer.known(tables, day), opted_out(tables, day)
+        known, refused = scorer.known(tables, day), opted_out(customer_facts(tables, day))
         tables.con.disconnect()  # the list takes the memory that the tables took
         scored = scorer.listed(known, day, earlier=earlier, left_out=refused)
         moves = None if before is None else _moves(store, before, bundle, scored)

@@ -7,20 +7,17 @@ of its own, so that a database that held only scores is given them when it is fi
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from features.errors import ConfigError, InputError
-from serving.database import explained_error, open_state
+from features.errors import InputError
 from serving.log_frames import DECISION, RESULT, check_decisions, check_results, from_rows, latest, to_rows
+from serving.state_tables import StateTables
 
 __all__ = ["DecisionLog", "Saved"]
 
@@ -28,7 +25,6 @@ LOG_VERSION = 1
 BATCH = 5_000
 
 _metadata = sa.MetaData()
-_schema = sa.Table("decision_log_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 _TYPES: Final[dict[str, Any]] = {"text": sa.Text, "number": sa.Double, "flag": sa.Boolean}
 _decisions = sa.Table(
     "decisions",
@@ -85,14 +81,9 @@ class DecisionLog:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine, self._options = open_state(url)
-        found = self._layout()
-        if found != LOG_VERSION:
-            self.close()
-            raise ConfigError(
-                f"decision log: its layout is version {found}, this program reads {LOG_VERSION}. "
-                f"Use the Retain it was made with, or give a new database."
-            )
+        self._tables = StateTables(
+            url, _metadata, schema="decision_log_schema", version=LOG_VERSION, title="decision log"
+        )
 
     def save(self, frame: pd.DataFrame) -> Saved:
         """Log decisions; what is there already with the same content stays as it is.
@@ -119,7 +110,7 @@ class DecisionLog:
         """
         check_decisions(frame)
         fresh, other = 0, []
-        with self._writing() as connection:
+        with self._tables.writing() as connection:
             seen = self._has_runs(connection, sorted(set(frame["run_id"])))
             for start in range(0, len(frame), BATCH):
                 rows = to_rows(frame.iloc[start : start + BATCH], DECISION)
@@ -153,7 +144,7 @@ class DecisionLog:
             query = query.where(_decisions.c.run_id == run_id)
         if since is not None:
             query = query.where(_decisions.c.as_of >= since.isoformat())
-        with self._reading() as connection:
+        with self._tables.reading() as connection:
             rows = connection.execute(query).all()
         return from_rows(rows, [*_decisions.c.keys()], DECISION)
 
@@ -179,7 +170,7 @@ class DecisionLog:
         check_results(frame)
         rows = to_rows(frame, RESULT)
         wanted = [row["decision_id"] for row in rows]
-        with self._writing() as connection:
+        with self._tables.writing() as connection:
             known = self._known(connection, wanted)
             if unknown := [n for n, name in enumerate(wanted, 1) if name not in known]:
                 raise InputError(
@@ -200,13 +191,13 @@ class DecisionLog:
         -----
         The report of the latest time counts; one without a time counts as later than those before it.
         """
-        with self._reading() as connection:
+        with self._tables.reading() as connection:
             rows = connection.execute(sa.select(_results)).all()
         return latest(from_rows(rows, [*_results.c.keys()], RESULT))
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self._tables.close()
 
     def _has_runs(self, connection: sa.Connection, runs: Sequence[str]) -> bool:
         query = sa.select(_decisions.c.run_id).where(_decisions.c.run_id.in_(runs)).limit(1)
@@ -233,42 +224,6 @@ class DecisionLog:
                 report = {name: row[name] for name in RESULT}
                 found.setdefault(report["decision_id"], []).append(report)
         return found
-
-    def _layout(self) -> int | None:
-        """The version of the log's tables, made when they are not there; readers need no lock for it."""
-        with self._reading() as connection:
-            ready = sa.inspect(connection).has_table(_schema.name)
-            found = connection.scalar(sa.select(sa.func.max(_schema.c.version))) if ready else None
-        if found is not None:
-            return found
-        with self._transaction(writing=True) as connection:
-            _metadata.create_all(connection)
-            if connection.scalar(sa.select(sa.func.max(_schema.c.version))) is None:
-                connection.execute(sa.insert(_schema), {"version": LOG_VERSION})
-            return connection.scalar(sa.select(sa.func.max(_schema.c.version)))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._transaction(writing=False) as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with self._transaction(writing=True) as connection:
-            # one writer at a time, also on PostgreSQL; SQLite has locked already
-            connection.execute(sa.select(_schema.c.version).with_for_update())
-            yield connection
-
-    @contextmanager
-    def _transaction(self, *, writing: bool) -> Iterator[sa.Connection]:
-        """One consistent view; committed as a whole or not at all."""
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(**self._options[writing])
-                with connection.begin():
-                    yield connection
-        except (DBAPIError, sqlite3.Error) as error:
-            raise explained_error(error, writing) from None  # the engine's message may quote a customer's row
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

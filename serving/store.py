@@ -10,9 +10,7 @@ form that reads back to the same bits, so the answer to a look-up equals the lis
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -21,23 +19,21 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from features.errors import ConfigError, InputError
-from serving.database import explained_error, open_state
+from features.errors import InputError
 from serving.explained import Explained
+from serving.state_tables import StateTables
 
 __all__ = ["RunInfo", "Store"]
 
 # 2 added the table of explanations; a database of version 1 is given it when it is opened.
 SCHEMA_VERSION = 2
-_MENDABLE = 1
+_MENDABLE = (1,)
 BATCH = 5_000
 IDS_PER_QUERY = 500
 
 _Row = TypeVar("_Row")
 _metadata = sa.MetaData()
-_schema = sa.Table("retain_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 _runs = sa.Table(
     "runs",
     _metadata,
@@ -121,14 +117,14 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine, self._options = open_state(url)
-        found = self._layout()
-        if found != SCHEMA_VERSION:
-            self.close()
-            raise ConfigError(
-                f"state database: its layout is version {found}, this program reads {SCHEMA_VERSION}. "
-                f"Use the Retain it was made with, or give a new database and score again."
-            )
+        self._tables = StateTables(
+            url,
+            _metadata,
+            schema="retain_schema",
+            version=SCHEMA_VERSION,
+            title="scored lists",
+            mendable=_MENDABLE,
+        )
 
     def save_run(self, run: RunInfo, frame: pd.DataFrame, explained: Explained | None = None) -> None:
         """Make a run the latest: its record, all its scores and what explains them, or nothing.
@@ -151,9 +147,7 @@ class Store:
             Another process writes, or the database cannot be written; the earlier run still stands.
         """
         _check_scores(run, frame)
-        with self._transaction(writing=True) as connection:
-            # one writer at a time, also on PostgreSQL; SQLite has locked already
-            connection.execute(sa.select(_schema.c.version).with_for_update())
+        with self._tables.writing() as connection:
             connection.execute(sa.delete(_scores))
             connection.execute(sa.delete(_runs).where(_runs.c.run_id == run.run_id))
             connection.execute(sa.insert(_runs), _record(run))
@@ -165,7 +159,7 @@ class Store:
     def latest_run(self) -> RunInfo | None:
         """The run saved last, or None when there is none."""
         query = sa.select(_runs).order_by(_runs.c.position.desc()).limit(1)
-        with self._transaction() as connection:
+        with self._tables.reading() as connection:
             found = connection.execute(query).mappings().first()
         return None if found is None else _run(dict(found))
 
@@ -186,7 +180,7 @@ class Store:
         latest = sa.select(_runs.c.run_id).order_by(_runs.c.position.desc()).limit(1).scalar_subquery()
         rows = sa.select(_scores.c.customer_id, _scores.c.row).where(_scores.c.run_id == latest)
         found: dict[str, dict[str, Any]] = {}
-        with self._transaction() as connection:
+        with self._tables.reading() as connection:
             for start in range(0, len(wanted), IDS_PER_QUERY):
                 some = wanted[start : start + IDS_PER_QUERY]
                 query = rows.where(_scores.c.customer_id.in_(some))
@@ -195,7 +189,7 @@ class Store:
 
     def run_before(self, as_of: date) -> RunInfo | None:
         """The run of the latest day before `as_of` whose explanations are kept, or None."""
-        with self._transaction() as connection:
+        with self._tables.reading() as connection:
             return _run_before(connection, as_of)
 
     def explained(self, run_id: str, customer_ids: Sequence[str] | None = None) -> Explained:
@@ -217,7 +211,7 @@ class Store:
         query = query.where(_explanations.c.run_id == run_id)
         if customer_ids is not None:
             query = query.where(_explanations.c.customer_id.in_(list(customer_ids)))
-        with self._transaction() as connection:
+        with self._tables.reading() as connection:
             found = connection.execute(query, execution_options={"yield_per": BATCH})
             return Explained.read((customer, row) for customer, row in found)
 
@@ -233,33 +227,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
-
-    def _layout(self) -> int | None:
-        """The version of the tables, made or mended when needed; readers need no lock for it."""
-        with self._transaction() as connection:
-            ready = sa.inspect(connection).has_table(_schema.name)
-            found = connection.scalar(sa.select(sa.func.max(_schema.c.version))) if ready else None
-        if found not in (None, _MENDABLE):
-            return found
-        with self._transaction(writing=True) as connection:
-            _metadata.create_all(connection)
-            if connection.scalar(sa.select(_schema.c.version)) is None:
-                connection.execute(sa.insert(_schema), {"version": SCHEMA_VERSION})
-            mended = sa.update(_schema).where(_schema.c.version == _MENDABLE)
-            connection.execute(mended.values(version=SCHEMA_VERSION))
-            return connection.scalar(sa.select(sa.func.max(_schema.c.version)))
-
-    @contextmanager
-    def _transaction(self, *, writing: bool = False) -> Iterator[sa.Connection]:
-        """One consistent view; committed as a whole or not at all."""
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(**self._options[writing])
-                with connection.begin():
-                    yield connection
-        except (DBAPIError, sqlite3.Error) as error:
-            raise explained_error(error, writing) from None  # the engine's message may quote a customer's row
+        self._tables.close()
 
 
 def _check_scores(run: RunInfo, frame: pd.DataFrame) -> None:

@@ -156,7 +156,7 @@ def test_a_log_of_another_layout_is_refused(url: str) -> None:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
         raw.execute("UPDATE decision_log_schema SET version = 9")
     raw.close()
-    with pytest.raises(ConfigError, match="layout is version 9, this program reads 1"):
+    with pytest.raises(ConfigError, match="version 9, this program reads 1"):
         DecisionLog(url)
 
 

@@ -211,7 +211,7 @@ def test_reader_sees_one_run_while_another_is_saved(store, url, monkeypatch):
 def test_second_writer_is_told(store, url, monkeypatch):
     monkeypatch.setattr(database, "WAIT_SECONDS", 0)
     second = Store(url)
-    with store._transaction(writing=True):
+    with store._tables.writing():
         assert second.latest_run() is None  # readers never wait
         with pytest.raises(LockedError, match="another process is writing"):
             second.save_run(run_info(), scores())
@@ -221,7 +221,7 @@ def test_second_writer_is_told(store, url, monkeypatch):
 
 def test_full_disk_keeps_the_old_run_and_quotes_no_customer(store):
     store.save_run(run_info("old"), scores())
-    with store._transaction() as connection:
+    with store._tables.reading() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 30")  # SQLite's own full disk
     many = pd.DataFrame({"customer_id": [f"canary-{i}" for i in range(500)], "note": "x" * 1000})
     with pytest.raises(PublishError, match=r"could not be written \(database or disk is full\)") as caught:
@@ -239,7 +239,7 @@ def test_damaged_and_foreign_databases_are_refused(tmp_path, url):
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         database.execute("UPDATE retain_schema SET version = 3")
     database.close()
-    with pytest.raises(ConfigError, match="its layout is version 3, this program reads 2"):
+    with pytest.raises(ConfigError, match="state database is version 3, this program reads 2"):
         Store(url)
 
 

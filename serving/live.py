@@ -29,6 +29,7 @@ from serving.refusal import Refusal
 from serving.schemas import CustomerOrders, CustomerResult, ModelInfo, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
 from serving.store import RunInfo
+from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
@@ -49,19 +50,23 @@ _WARM_DAYS = ("2026-01-05", "2026-02-09", "2026-03-02")
 class LiveSettings(BaseModel):
     """What a serving process needs to know; ``retain serve`` writes it as a JSON file.
 
-    ``bundle`` is the folder of the model, ``store_url`` the SQLAlchemy address of the stored lists.
+    ``models`` is the folder of the model versions and of the pointer file ``champion``; ``store_url`` the
+    SQLAlchemy address of the state database; ``tables`` are the contract's tables that the shop has, as it is
+    configured: one that a request leaves out counts as empty, one the shop has not is unknown, as in the list.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bundle: Path
+    models: Path
     store_url: str
     timezone: str = "UTC"
     currency: str = ""
     country: str = ""
+    tables: tuple[str, ...] = ("orders",)
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
     frameworks: FrameworkSettings = FrameworkSettings()
+    decisions: DecisionSettings = DecisionSettings()
 
 
 class Scores(Protocol):

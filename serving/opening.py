@@ -31,9 +31,9 @@ def open_live(settings: LiveSettings) -> Live:
     ModelError
         The bundle is missing, damaged, or does not give the predictions it gave at training.
     """
-    from training.models.bundle import Bundle
+    from training.models.bundle import Bundle, champion_path
 
-    bundle = Bundle.load(settings.bundle)
+    bundle = Bundle.load(champion_path(settings.models))
     bundle.check_golden()
     # After the bundle: most of what can be wrong is wrong there, and this import takes a second.
     from serving.scorer import Scorer

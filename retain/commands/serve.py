@@ -32,36 +32,40 @@ def serve(
     """Answer score requests with the champion model until Ctrl-C or SIGTERM."""
     from retain.config import load_config
     from serving.run_server import serve as run
+    from training.models.bundle import champion_path
 
     screen = Screen(json=json, quiet=quiet)
     project = load_config(path)
     settings = _settings(project, host, port)
-    screen.note(f"Checking the model {settings.bundle.name} …")
+    screen.note(f"Checking the model {champion_path(settings.models).name} …")
     file = project.out_dir.absolute() / "service.json"
     run(settings, file, announce=lambda address: _announce(screen, settings, address))
 
 
 def _settings(project: Project, host: str | None, port: int | None) -> LiveSettings:
     from serving.live import LiveSettings
-    from training.models.bundle import champion_path
 
     config, keys = project.config, project.keys_file
     chosen = {"host": host, "port": port, "keys_file": None if keys is None else keys.absolute()}
     return LiveSettings(
-        bundle=champion_path(project.models_dir).absolute(),
+        models=project.models_dir.absolute(),
         store_url=project.store_url,
         timezone=config.data.timezone,
         currency=config.data.currency,
         country=config.data.country,
+        tables=tuple(config.data.sources),
         serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
         strategies=project.strategies,
         frameworks=config.frameworks,
+        decisions=config.decisions,
     )
 
 
 def _announce(screen: Screen, settings: LiveSettings, address: str) -> None:
+    from training.models.bundle import champion_path
+
     keyed = settings.serving.keys_file is not None
-    document = {"address": address, "model_version": settings.bundle.name, "keys": keyed}
+    document = {"address": address, "model_version": champion_path(settings.models).name, "keys": keyed}
     screen.result(
         document, f"Answering at {address} (POST /v1/score; {address}/docs lists the routes). Ctrl-C ends."
     )

@@ -35,7 +35,7 @@ def project(folder: Path, toml: str = TOML) -> Project:
 
 def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
     settings = _settings(project(tmp_path), None, None)
-    assert settings.bundle == tmp_path / "retain-out/models/0123456789ab"
+    assert settings.models == tmp_path / "retain-out/models"
     assert settings.store_url == f"sqlite:///{tmp_path / 'retain-out/retain.db'}"
     assert (settings.timezone, settings.currency) == ("Asia/Shanghai", "CNY")
     assert settings.serving.keys_file == tmp_path / "keys.txt"
@@ -49,8 +49,10 @@ def test_options_win_over_the_file_and_port_0_is_a_port(tmp_path: Path) -> None:
 
 
 def test_without_a_champion_the_message_says_what_to_run(tmp_path: Path) -> None:
+    shop = Project(parse_config(""), tmp_path / "retain.toml")
+    shop.path.write_text("")
     with pytest.raises(ModelError, match="retain train"):
-        _settings(Project(parse_config(TOML), tmp_path / "retain.toml"), None, None)
+        serve(shop.path, quiet=True)
 
 
 def test_an_open_address_without_keys_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -62,7 +64,8 @@ def test_an_open_address_without_keys_is_refused_before_anything_is_written(tmp_
 
 
 def test_the_address_is_printed_once_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = LiveSettings(bundle=tmp_path / "abc", store_url="sqlite://")
+    (tmp_path / "champion").write_text("abc\n")
+    settings = LiveSettings(models=tmp_path, store_url="sqlite://")
     _announce(Screen(json=True), settings, "http://127.0.0.1:4000")
     said = json.loads(capsys.readouterr().out)
     assert said == {"address": "http://127.0.0.1:4000", "model_version": "abc", "keys": False}

@@ -51,7 +51,7 @@ class DictStore:
 
 def live(store: DictStore | Store | None = None, *, zone: str = "UTC", **limits: int) -> Live:
     serving = ServingSettings(**limits)  # type: ignore[arg-type]
-    settings = LiveSettings(bundle=Path("m"), store_url="sqlite://", timezone=zone, serving=serving)
+    settings = LiveSettings(models=Path("m"), store_url="sqlite://", timezone=zone, serving=serving)
     return Live(CountingScorer(), store or DictStore(), settings, version="model-1")
 
 

@@ -120,7 +120,7 @@ def live(scorer: Scorer, scored: pd.DataFrame) -> Live:
     store.save_run(run, scored)
     serving = ServingSettings(max_rows=2_000)
     settings = LiveSettings(
-        bundle=Path("m"), store_url="sqlite://", timezone=ZONE, currency=CURRENCY, serving=serving
+        models=Path("m"), store_url="sqlite://", timezone=ZONE, currency=CURRENCY, serving=serving
     )
     return Live(scorer, store, settings, version=scorer.bundle.version)
 

@@ -7,7 +7,8 @@ of its own, so that a database that held only scores is given them when it is fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -16,8 +17,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from features.errors import InputError
+from serving.given import Used
 from serving.log_frames import DECISION, RESULT, check_decisions, check_results, from_rows, latest, to_rows
 from serving.state_tables import StateTables
+from strategies.offers import LEAVE_ALONE
 
 __all__ = ["DecisionLog", "Saved"]
 
@@ -129,6 +132,43 @@ class DecisionLog:
                 )
         return Saved(fresh, len(frame) - fresh)
 
+    def find(self, decision_id: str) -> dict[str, Any] | None:
+        """One logged decision with all that was kept of it, by column; None when the log does not have it."""
+        query = sa.select(_decisions).where(_decisions.c.decision_id == decision_id)
+        with self._tables.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _whole(row)
+
+    def once(self, decision_id: str, run_id: str, make: Callable[[Used], pd.DataFrame]) -> dict[str, Any]:
+        """The decision of this id, made and logged now if it is not there; two who ask at once get the same.
+
+        Parameters
+        ----------
+        decision_id : str
+            Of the decision.
+        run_id : str
+            The run whose limits count.
+        make : callable
+            Gets what this run has given so far, and gives the one row to log, as `save` takes it. Nobody else
+            decides meanwhile, so that no limit is broken.
+
+        Raises
+        ------
+        InputError
+            The row makes no sense.
+        LockedError, PublishError
+            Another process writes for too long, or the database cannot be written.
+        """
+        query = sa.select(_decisions).where(_decisions.c.decision_id == decision_id)
+        with self._tables.writing() as connection:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                made = make(_used(connection, run_id))
+                check_decisions(made)
+                _insert(connection, _decisions, to_rows(made, DECISION))
+                row = connection.execute(query).mappings().one()
+        return _whole(row)
+
     def decisions(self, run_id: str | None = None, *, since: date | None = None) -> pd.DataFrame:
         """Logged decisions, by day and decision.
 
@@ -224,6 +264,23 @@ class DecisionLog:
                 report = {name: row[name] for name in RESULT}
                 found.setdefault(report["decision_id"], []).append(report)
         return found
+
+
+def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of the log as one mapping, what was kept as JSON included."""
+    return {**json.loads(row["more"]), **{name: row[name] for name in DECISION}}
+
+
+def _used(connection: sa.Connection, run_id: str) -> Used:
+    """What a run has given so far."""
+    given = sa.and_(_decisions.c.run_id == run_id, _decisions.c.offer != LEAVE_ALONE)
+    query = sa.select(
+        _decisions.c.channel, _decisions.c.offer, sa.func.count(), sa.func.sum(_decisions.c.cost)
+    )
+    used = Used()
+    for channel, offer, count, money in connection.execute(query.where(given).group_by("channel", "offer")):
+        used = used.plus(Used(money=money, contacts=count, channels={channel: count}, offers={offer: count}))
+    return used
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -84,6 +85,7 @@ def decide(
         if not dry_run:
             out = out or _default_place(project, day.isoformat())
             log.save(found.rows)
+            _leave_terms(project, found, policy, run_id, day)
             keep(segments, folder)
             write_list(queue, out)
     written = None if dry_run else out
@@ -94,6 +96,14 @@ def decide(
         document(found, segments, run_id, written, fair),
         *told(found, segments, policy, written, fair, lang=lang, currency=currency),
     )
+
+
+def _leave_terms(project: Project, found: Decided, policy: Policy, run_id: str, day: date) -> None:
+    """What single customers are decided by until the next run."""
+    from serving.decision_terms import TermsStore, terms_of
+
+    with closing(TermsStore(project.store_url)) as terms:
+        terms.save(terms_of(found, policy, run_id=run_id, as_of=day, seed=project.config.run.seed))
 
 
 def _policy(project: Project, budget: float | None) -> Policy:

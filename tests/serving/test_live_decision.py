@@ -64,7 +64,9 @@ def run(
 ) -> pd.DataFrame:
     """A decision run, logged, with its terms left behind."""
     frame = pd.DataFrame({"customer_id": list(stakes), "value_at_stake": list(stakes.values())})
-    frame = frame.assign(**LABELS, clv=1.0, last_campaign_days=np.nan)
+    frame = pd.concat([frame, pd.DataFrame([LABELS] * len(frame))], axis=1).assign(
+        clv=1.0, last_campaign_days=np.nan
+    )
     table = StrategyTable.parse("strategy,reason,en,zh\nkeep,all,everybody,所有客户\n", source="one.csv")
     catalogue = OfferCatalogue.of(OFFERS).with_channels({"phone": ChannelSettings(capacity=capacity)})
     policy = Policy(table, catalogue, DecisionSettings(experiment=experiment, **settings), "v1")

@@ -13,6 +13,21 @@ class ServingSettings(BaseModel):
     """Where the endpoint listens, who may ask, and how much.
 
     ``keys_file`` holds one SHA-256 hex digest per line; without it only loopback addresses are allowed.
+
+    Parameters
+    ----------
+    workers : int
+        Processes that answer, 1 to 64; about one per core.
+    pull_seconds : float
+        How often the champion is fetched from the registry, in seconds; 0 leaves it to other means.
+    header_seconds : float
+        Seconds from the first byte of a request, or from the connection, until its headers must be there.
+    max_connections : int
+        Open connections per worker; beyond them the one that has waited longest without asking is closed.
+    threads : int
+        Customers scored from order lines at a time per worker; as many more wait, the rest are told 429.
+    batch_waiting : int
+        Batches that wait per worker while one is answered; the rest are told 429.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,3 +39,9 @@ class ServingSettings(BaseModel):
     max_rows: int = Field(default=1000, ge=1)
     max_id_length: int = Field(default=64, ge=1)
     max_concurrency: int = Field(default=64, ge=1)
+    workers: int = Field(default=1, ge=1, le=64)
+    pull_seconds: float = Field(default=0.0, ge=0.0, le=86_400.0)
+    header_seconds: float = Field(default=5.0, gt=0.0, le=60.0)
+    max_connections: int = Field(default=4096, ge=16, le=100_000)
+    threads: int = Field(default=2, ge=1, le=64)
+    batch_waiting: int = Field(default=3, ge=0, le=64)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.schemas import ModelInfo, ScoreRequest, ScoreResponse
+from serving.order_schemas import ModelInfo, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
 
 __all__ = ["openapi", "page"]

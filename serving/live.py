@@ -25,8 +25,15 @@ from features.contract import TABLES
 from features.errors import RetainError
 from features.plan import FeatureEngine
 from features.rfm import buyers
+from serving.order_schemas import (
+    CustomerOrders,
+    CustomerResult,
+    ModelInfo,
+    OrderLine,
+    ScoreRequest,
+    ScoreResponse,
+)
 from serving.refusal import Refusal
-from serving.schemas import CustomerOrders, CustomerResult, ModelInfo, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
 from serving.store import RunInfo
 from strategies.decision_settings import DecisionSettings

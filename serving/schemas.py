@@ -2,163 +2,203 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from datetime import date, datetime
-from typing import Annotated, Self, TypeAlias, TypeVar
+from datetime import datetime
+from typing import Any, Self, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, FiniteFloat, create_model, model_validator
 
-__all__ = ["CustomerOrders", "CustomerResult", "ModelInfo", "OrderLine", "ScoreRequest", "ScoreResponse"]
+from features.pipeline import FEATURES
+from serving.table_rows import CustomerTables, Day, Id, OrderLine, Strict
 
-_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?", flags=re.ASCII
-)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199
-# Ceilings of the shape itself; [serving] sets the lower limits of an installation.
+__all__ = [
+    "BatchAnswer",
+    "BatchRequest",
+    "CustomerResult",
+    "CustomerTables",
+    "DecideRequest",
+    "Decision",
+    "EventResult",
+    "EventsAnswer",
+    "FeatureRow",
+    "Features",
+    "ModelInfo",
+    "OrderLine",
+    "RefusedModel",
+    "ScoreRequest",
+    "Status",
+]
+
+# Ceiling of the shape itself; [serving] sets the lower limits of an installation.
 _MOST_CUSTOMERS = 100_000
-_MOST_LINES = 100_000
-# Features sum money as whole ten-thousandths in 64 bits; 10^10 leaves room for 90,000 lines at the limit.
-_LARGEST_AMOUNT = 1e10
+_DAY_TEXT = (
+    "Everything before the start of this day is past. Default: the day of the list; for customers with "
+)
+_AFTER_TEXT = "rows or counted events of a later day, the day after the newest of them, at most tomorrow"
+_REASONS_TEXT = "Give the reasons of the score, in English and Chinese; takes about 2 ms a customer"
 
-_Day = TypeVar("_Day", date, datetime)
-
-
-def _time(value: object) -> datetime:
-    # pydantic alone would read "20110612" as seconds since 1970.
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        return _calendar(datetime.fromisoformat, value)
-    raise ValueError("must be a time such as '2011-06-12T10:30:00' (business zone) or '2011-06-12T10:30:00Z'")
-
-
-def _day(value: object) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        return _calendar(date.fromisoformat, value)
-    raise ValueError("must be a day such as '2011-06-12'")
-
-
-def _calendar(read: Callable[[str], _Day], text: str) -> _Day:
-    try:
-        value = read(text)
-    except ValueError:
-        raise ValueError("is not a day and time of the calendar") from None
-    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
-        raise ValueError(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}")
-    return value
-
-
-Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-Text: TypeAlias = Annotated[str, Field(max_length=256)]
-Amount: TypeAlias = Annotated[FiniteFloat, Field(ge=-_LARGEST_AMOUNT, le=_LARGEST_AMOUNT)]
-Time: TypeAlias = Annotated[
-    datetime,
-    PlainValidator(_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2011-06-12T10:30:00"]}),
-]
-Day: TypeAlias = Annotated[
-    date,
-    PlainValidator(_day),
-    PlainSerializer(date.isoformat),
-    WithJsonSchema({"type": "string", "format": "date", "examples": ["2011-06-12"]}),
-]
 Value: TypeAlias = str | bool | int | FiniteFloat | list[str] | None
+Features: Any = create_model(
+    "Features",
+    __base__=Strict,
+    __doc__="All features of one customer on one day, as `features.pipeline.FEATURES` has them; null is missing.",
+    **{name: (FiniteFloat | None, Field(...)) for name in FEATURES},  # type: ignore[call-overload]
+)
 
 
-class _Strict(BaseModel):
-    # Errors must not carry the input: frameworks write them to logs.
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class OrderLine(_Strict):
-    """One order line; names and meanings as in the data contract, money in the business's currency."""
-
-    time: Time = Field(description="Time of the order; without zone it is in the business zone")
-    amount: Amount = Field(description="Amount of the line, negative for returns")
-    order_id: Id | None = Field(default=None, description="Order")
-    product: Id | None = Field(default=None, description="Product")
-    category: Text | None = Field(default=None, description="Category")
-    quantity: Amount | None = Field(default=None, description="Quantity")
-    unit_price: Amount | None = Field(default=None, description="Price per unit")
-    discount: Amount | None = Field(default=None, description="Discount given, in money")
-    cost: Amount | None = Field(default=None, description="Cost of goods of the line")
-    channel: Text | None = Field(default=None, description="Channel")
-    returned: bool | None = Field(default=None, description="The line is a return")
-    known_at: Time | None = Field(default=None, description="Time the line arrived in the data, if later")
-
-
-class CustomerOrders(_Strict):
-    """One customer and all order lines known of them."""
-
-    customer_id: Id = Field(description="Customer, taken as it is")
-    orders: list[OrderLine] = Field(max_length=_MOST_LINES, description="Order lines in any order")
-
-
-class ScoreRequest(_Strict):
-    """Customers to score: ids of the stored list, or raw order lines. Exactly one of the two.
+class ScoreRequest(Strict):
+    """One customer to score: by id, from the rows of their tables, or from ready features.
 
     Examples
     --------
-    >>> ScoreRequest.model_validate_json('{"customer_ids": ["007"]}').customer_ids
+    >>> ScoreRequest.model_validate_json('{"customer_id": "007"}').customer_id
+    '007'
+    """
+
+    customer_id: Id | None = Field(
+        default=None, description="Customer of the scored list; with features, whose features they are"
+    )
+    customer: CustomerTables | None = Field(default=None, description="A customer and all rows known of them")
+    features: Features | None = Field(default=None, description="Ready features; null is missing")
+    as_of: Day | None = Field(default=None, description=_DAY_TEXT + _AFTER_TEXT)
+    reasons: bool = Field(default=False, description=_REASONS_TEXT)
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if (self.customer_id is None) == (self.customer is None):
+            raise ValueError("give either customer_id or customer, and only one of them")
+        if self.customer is not None and self.features is not None:
+            raise ValueError("features go with customer_id, not with customer")
+        return self
+
+
+class FeatureRow(Strict):
+    """Ready features of one customer."""
+
+    customer_id: Id = Field(description="Customer, taken as it is")
+    features: Features = Field(description="All features; null is missing")
+
+
+class BatchRequest(Strict):
+    """Customers to score: by id, from the rows of their tables, or from ready features. Exactly one of the three.
+
+    Examples
+    --------
+    >>> BatchRequest.model_validate_json('{"customer_ids": ["007"]}').customer_ids
     ['007']
     """
 
     customer_ids: list[Id] | None = Field(
-        default=None, max_length=_MOST_CUSTOMERS, description="Ids to look up in the latest scored list"
+        default=None, max_length=_MOST_CUSTOMERS, description="Customers of the scored list"
     )
-    customers: list[CustomerOrders] | None = Field(
+    customers: list[CustomerTables] | None = Field(
         default=None,
         max_length=_MOST_CUSTOMERS,
-        description="Customers with their order lines, to score now on orders alone",
+        description="Customers and all rows known of them, each once",
     )
-    as_of: Day | None = Field(
-        default=None,
-        description="Everything before the start of this day is past; default: the list's day",
+    feature_rows: list[FeatureRow] | None = Field(
+        default=None, max_length=_MOST_CUSTOMERS, description="Customers with ready features, each once"
     )
-    reasons: bool = Field(default=True, description="Give the reasons of each score")
+    as_of: Day | None = Field(default=None, description=_DAY_TEXT + _AFTER_TEXT)
+    reasons: bool = Field(default=False, description=_REASONS_TEXT)
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.customer_ids is None) == (self.customers is None):
-            raise ValueError("give either customer_ids or customers, and only one of them")
+    def _one_of_three(self) -> Self:
+        given = [self.customer_ids, self.customers, self.feature_rows]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("give one of customer_ids, customers and feature_rows, and only one of them")
         return self
 
 
-class CustomerResult(_Strict):
+class CustomerResult(Strict):
     """One customer's row: the columns of the list, under the same names and with the same numbers."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Value]
 
-    customer_id: str
     found: bool = Field(description="False when nothing is known of this customer; see error")
+    customer_id: str
+    as_of: Day | None = Field(default=None, description="Everything before the start of this day was past")
+    model_version: str | None = Field(default=None, description="Version of the model that gave the numbers")
     error: str | None = Field(default=None, description="Why there is no score")
 
 
-class ScoreResponse(_Strict):
+class BatchAnswer(Strict):
     """One result per customer asked for, in the order of the request."""
 
-    model_version: str | None = Field(description="Version of the model that gave the numbers")
-    as_of: Day | None = Field(description="Everything before the start of this day was past")
     results: list[CustomerResult]
 
 
-class ModelInfo(_Strict):
+class DecideRequest(Strict):
+    """The customer to decide about."""
+
+    customer_id: Id = Field(description="Customer of the scored list")
+
+
+class Decision(Strict):
+    """What to do for one customer now; logged under its id before it is answered."""
+
+    decision_id: str = Field(description="Name the outcome by it")
+    customer_id: str
+    as_of: Day = Field(description="Everything before the start of this day was past")
+    model_version: str = Field(description="Version of the model behind the decision")
+    policy_version: str = Field(description="Version of strategies, offers and limits")
+    strategy: str = Field(description="Strategy of the customer's cell of the strategy table")
+    offer: str = Field(description="Offer to make; leave_alone for none")
+    channel: str | None = Field(default=None, description="Channel of the offer")
+    cost: float = Field(description="What the contact costs")
+    arm: str = Field(description="treat, hold_out or explore")
+    propensity: float = Field(description="Chance that this customer had of this offer")
+    text_en: str | None = Field(default=None, description="The offer in words")
+    text_zh: str | None = Field(default=None, description="措施说明")
+    reason_en: str | None = Field(default=None, description="Why this strategy")
+    reason_zh: str | None = Field(default=None, description="选择该策略的原因")
+
+
+class EventResult(Strict):
+    """What became of one event."""
+
+    event_id: str
+    status: str = Field(
+        description="saved; known: was saved before with the same content; conflict: with other content"
+    )
+    error: str | None = Field(default=None, description="Why the event was not saved")
+
+
+class EventsAnswer(Strict):
+    """One result per event, in the order of the request; what is answered as saved is on disk."""
+
+    results: list[EventResult]
+
+
+class RefusedModel(Strict):
+    """A model that was to be served and is not."""
+
+    version: str
+    reason: str
+    at: datetime
+
+
+class ModelInfo(Strict):
     """What is being served."""
 
-    model_version: str = Field(description="Version of the model that scores order lines")
-    list_version: str | None = Field(description="Version of the model behind the stored list")
-    list_as_of: Day | None = Field(description="Day of the stored list")
+    model_version: str = Field(description="Version of the model that scores")
+    since: datetime | None = Field(default=None, description="When this process began to serve it")
+    refused: RefusedModel | None = Field(
+        default=None, description="A newer version that was refused, and why"
+    )
+    list_version: str | None = Field(default=None, description="Version of the model behind the stored list")
+    list_as_of: Day | None = Field(default=None, description="Day of the stored list")
+    card: dict[str, Any] = Field(default={}, description="Quality card of the model that scores")
+
+
+class Status(Strict):
+    """The state of the process that answers, for those who run it."""
+
+    retain_version: str
+    process: int = Field(description="Process that answered")
+    started_at: datetime
+    state: str = Field(description="ready, starting or stopping")
+    in_flight: int = Field(description="Requests being answered by this process")
+    model: ModelInfo
+    keys: int = Field(description="Keys that are valid now; 0: only this machine is answered")
+    trail_lost: int = Field(description="Entries of the audit trail that could not be written")

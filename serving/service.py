@@ -26,8 +26,8 @@ from serving.guard import Guard, Page, State
 from serving.keys import Keys, load_keys
 from serving.live import Live, LiveSettings
 from serving.opening import open_live, read_settings
+from serving.order_schemas import ModelInfo, ScoreRequest, ScoreResponse
 from serving.refusal import Refusal, incident
-from serving.schemas import ModelInfo, ScoreRequest, ScoreResponse
 from serving.wire import App, Receive, Scope, Send, refuse
 
 with warnings.catch_warnings():

@@ -15,8 +15,8 @@ import pytest
 import typer
 
 from retain import cli
+from serving.order_schemas import ScoreRequest
 from serving.refusal import refusal_of
-from serving.schemas import ScoreRequest
 from serving.strict_json import strict_json
 from training.build import MIN_CUSTOMERS, MIN_REPEATERS
 from training.fit import MIN_EVENTS, MIN_ROWS

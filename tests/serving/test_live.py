@@ -17,8 +17,8 @@ from features.errors import InputError, ModelError
 from features.frames import tables_from_frames
 from features.plan import fetch_features
 from serving.live import Live, LiveSettings
+from serving.order_schemas import ScoreRequest
 from serving.refusal import Refusal
-from serving.schemas import ScoreRequest
 from serving.settings import ServingSettings
 from serving.store import RunInfo, Store
 

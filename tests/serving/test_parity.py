@@ -25,7 +25,7 @@ from features.pipeline import FEATURES
 from retain.shop import ShopSettings, simulate
 from serving.lists import write_list
 from serving.live import Live, LiveSettings
-from serving.schemas import OrderLine, ScoreRequest
+from serving.order_schemas import OrderLine, ScoreRequest
 from serving.scorer import Scorer
 from serving.settings import ServingSettings
 from serving.store import RunInfo, Store

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from serving.docs_page import openapi, page
+from serving.order_schemas import CustomerResult, OrderLine, ScoreRequest, ScoreResponse
 from serving.refusal import refusal_of
-from serving.schemas import CustomerResult, OrderLine, ScoreRequest, ScoreResponse
 from serving.settings import ServingSettings
 
 

@@ -26,6 +26,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ValidationError
 
@@ -161,7 +162,7 @@ class Guard:
                 text = "no keys are configured: only callers on this machine are answered, under a local name"
                 raise Refusal(403, "local_only", text)
             return
-        allowed = [self.keys.allow(key) for key in _presented(scope)]
+        allowed = [self.keys.find(key, datetime.now(UTC)) for key in _presented(scope)]
         if not allowed or not all(allowed):
             text = "give a key: Authorization: Bearer KEY, or X-API-Key: KEY"
             raise Refusal(401, "key_needed", text)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -19,6 +22,7 @@ settings.register_profile(
 )
 settings.load_profile("retain")
 
+POSTGRES = "RETAIN_TEST_POSTGRES"
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -30,3 +34,38 @@ def shared_data() -> Path:
             pytest.fail(f"real data sets are expected beside the checkout in CI: {SHARED.name}/ is missing")
         pytest.skip("real data sets (../shared/data) are not here")
     return SHARED
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """The address of an empty schema on a real PostgreSQL server, dropped afterwards; CI starts the server."""
+    address = os.environ.get(POSTGRES)
+    if not address:
+        if os.environ.get("CI"):
+            pytest.fail(f"{POSTGRES} is not set: CI starts a server with .ci/postgres")
+        pytest.skip(f"{POSTGRES} is not set; .ci/postgres starts a server and prints it")
+    schema = f"test_{uuid.uuid4().hex}"
+    engine = sa.create_engine(address, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(schema))
+    url = sa.make_url(address).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty state database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state' / 'retain.db'}"
+    address: str = request.getfixturevalue("postgres_url")
+    return address
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many tests ran on PostgreSQL: CI wants some."""
+    if os.environ.get(POSTGRES):
+        passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
+        ran = sum("postgres" in nodeid for nodeid in passed)
+        terminalreporter.write_line(f"PostgreSQL: {ran} tests passed on a server")

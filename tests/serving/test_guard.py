@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from serving.guard import Guard, Page, State
-from serving.keys import Keys, digest_of
+from serving.keys import ROLES, Key, Keys, digest_of
 from serving.settings import ServingSettings
 from serving.wire import Message, Receive, Scope, Send
 
@@ -52,7 +52,8 @@ class Inner:
 
 
 def guard_of(inner: Inner, *, keyed: bool = False, started: bool = True) -> Guard:
-    keys = Keys((digest_of("another"), digest_of(KEY))) if keyed else Keys()
+    known = [(digest_of(text), Key(text, frozenset(ROLES))) for text in ("another", KEY)]
+    keys = Keys(tuple(known)) if keyed else Keys()
     pages = {"/docs": Page("text/html; charset=utf-8", lambda: b"<p>docs</p>")}
     state = State(started=started)
     return Guard(inner, SETTINGS, keys=keys, models={"/v1/score": Ask}, pages=pages, state=state)

@@ -1,21 +1,34 @@
-"""The keys file: refused when it is open to others, faults named by line, constant answers."""
+"""Keys: shown once, kept as digests, bound to roles, scopes and time, changed while the endpoint runs."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+import sqlalchemy as sa
 
-from features.errors import ConfigError, UnsafeError
-from serving.keys import Keys, digest_of, load_keys, new_key
+from features.errors import ConfigError, RetainError
+from serving import keys as module
+from serving.keys import ROLES, Key, Keys, KeyStore, KeyWatch, digest_of
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
-def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    path.chmod(mode)
-    return path
+@pytest.fixture
+def keys(state_url: str) -> Iterator[KeyStore]:
+    opened = KeyStore(state_url)
+    yield opened
+    opened.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def soon() -> datetime:
+    return now() + HOUR
 
 
 def test_digest_is_sha256_of_the_key() -> None:
@@ -23,76 +36,167 @@ def test_digest_is_sha256_of_the_key() -> None:
     assert digest_of("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_file_with_comments_and_blank_lines_gives_each_key_once(tmp_path: Path) -> None:
-    line = digest_of("one").hex()
-    keys = load_keys(
-        write(tmp_path / "keys", f"# desk\n\n{line}\n{line.upper()}\n{digest_of('two').hex()}\n")
-    )
-    assert keys.allow("one")
-    assert keys.allow("two")
-    assert not keys.allow("three")
+def test_a_key_is_found_again_with_all_it_allows(keys: KeyStore) -> None:
+    scope = {"value_class": ("gold", "platinum"), "strategy": ("挽回",)}
+    text, key = keys.add(["events", "score"], scope=scope, label="收银台", expires_at=soon())
+    other, _ = keys.add(["admin"])
+    found = keys.snapshot().find(text.encode(), now())
+    assert found == key
+    assert (found.roles, dict(found.scope), found.label) == ({"score", "events"}, scope, "收银台")
+    assert keys.snapshot().find(other.encode(), now()).roles == {"admin"}
 
 
-def test_a_new_key_opens_with_its_line_and_two_differ(tmp_path: Path) -> None:
-    (key, line), (other, _) = new_key(), new_key()
-    keys = load_keys(write(tmp_path / "keys", line))
-    assert keys.allow(key)
-    assert not keys.allow(other)
-    assert len(key) >= 43  # 32 bytes in base64
+def test_a_key_is_32_random_bytes_and_the_database_holds_its_digest_only(state_url: str) -> None:
+    keys = KeyStore(state_url)
+    text, _ = keys.add(ROLES)
+    keys.close()
+    assert text.startswith("retain_")
+    assert len(text) == len("retain_") + 43  # 32 bytes in base64
+    engine = sa.create_engine(state_url)
+    with engine.connect() as connection:
+        row = connection.execute(sa.text("SELECT * FROM access_keys")).mappings().one()
+    engine.dispose()
+    assert row["digest"] == digest_of(text).hex()
+    assert text.removeprefix("retain_") not in str(dict(row))
+
+
+@pytest.mark.parametrize("presented", [b"", b"one ", b" one", b"ONE", b"x" * 513, digest_of("one"), b"\xff"])
+def test_nothing_but_the_key_itself_opens(presented: bytes) -> None:
+    keys = Keys(((digest_of("one"), Key("k1", frozenset(ROLES))),))
+    assert keys.find(presented, NOW) is None
+    assert keys.find(b"one", NOW).key_id == "k1"
+
+
+def test_every_digest_is_compared_whichever_key_is_presented(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    monkeypatch.setattr(module.hmac, "compare_digest", lambda a, b: compared.append(b) or a == b)
+    known = tuple((digest_of(name), Key(name, frozenset(ROLES))) for name in ("a", "b", "c"))
+    for presented in (b"a", b"c", b"wrong"):
+        compared.clear()
+        Keys(known).find(presented, NOW)
+        assert compared == [digest for digest, _ in known]
+
+
+def test_a_key_opens_until_the_very_moment_of_its_end() -> None:
+    keys = Keys(((digest_of("one"), Key("k1", frozenset(ROLES), expires_at=NOW)),))
+    assert keys.find(b"one", NOW - timedelta(microseconds=1)).key_id == "k1"
+    assert keys.find(b"one", NOW) is None
+    assert keys.find(b"one", NOW.astimezone(timezone(HOUR * 8))) is None
+
+
+def test_no_keys_is_false_until_one_was_ever_made(keys: KeyStore) -> None:
+    assert not keys.snapshot()
+    text, key = keys.add(["score"])
+    keys.revoke(key.key_id)
+    # the endpoint must not fall open because its last key was taken away
+    assert keys.snapshot()
+    assert keys.snapshot().find(text.encode(), now()) is None
+
+
+def test_texts_and_digests_do_not_show_in_repr(keys: KeyStore) -> None:
+    text, key = keys.add(["score"])
+    shown = repr((keys.snapshot(), key, keys.listed()))
+    assert text not in shown
+    assert digest_of(text).hex()[:8] not in shown
+
+
+def test_revoked_twice_or_unknown_is_told(keys: KeyStore) -> None:
+    _, key = keys.add(["score"])
+    keys.revoke(key.key_id)
+    with pytest.raises(ConfigError, match="revoked already"):
+        keys.revoke(key.key_id)
+    with pytest.raises(ConfigError, match=r"no key 'key-0'.*retain keys list"):
+        keys.rotate("key-0", HOUR)
+
+
+def test_rotation_leaves_both_open_and_ends_the_old_one(keys: KeyStore) -> None:
+    old_text, old = keys.add(["score"], scope={"risk": ("high",)}, label="till", expires_at=now() + 48 * HOUR)
+    new_text, new = keys.rotate(old.key_id, 2 * HOUR)
+    snapshot = keys.snapshot()
+    assert snapshot.find(old_text.encode(), now()).key_id == old.key_id
+    assert snapshot.find(old_text.encode(), now() + 3 * HOUR) is None
+    found = snapshot.find(new_text.encode(), now() + 47 * HOUR)
+    assert found == new
+    assert (new.roles, new.scope, new.label) == (old.roles, old.scope, old.label)
+    assert snapshot.find(new_text.encode(), now() + 49 * HOUR) is None
+
+
+def test_grace_never_lengthens_the_life_of_a_key(keys: KeyStore) -> None:
+    _, old = keys.add(["score"], expires_at=soon())
+    keys.rotate(old.key_id, 90 * HOUR)
+    assert keys.listed()[0].key.expires_at == old.expires_at
+
+
+def test_rotation_without_grace_ends_the_old_one_at_once(keys: KeyStore) -> None:
+    text, old = keys.add(["score"])
+    keys.rotate(old.key_id, timedelta())
+    assert keys.snapshot().find(text.encode(), now()) is None
+    assert [record.state(now()) for record in keys.listed()] == ["ended", "valid"]
+    with pytest.raises(ConfigError, match="ended already"):
+        keys.rotate(old.key_id, HOUR)
+    with pytest.raises(ConfigError, match="negative"):
+        keys.rotate(keys.listed()[1].key.key_id, -HOUR)
 
 
 @pytest.mark.parametrize(
-    "presented", ["", "one ", " one", "ONE", "x" * 513, hashlib.sha256(b"one").hexdigest(), "\udcff"]
+    ("roles", "more", "match"),
+    [
+        ([], {}, "at least one is needed; known: score, decide"),
+        (["score", "root"], {}, "root is unknown"),
+        (["score"], {"scope": {"clv": ("1",)}}, "no label of the list; known: value_class"),
+        (["score"], {"scope": {"risk": ("hihg",)}}, "hihg is unknown; known: low, high"),
+        (["score"], {"scope": {"risk": ()}}, "no customer would be covered"),
+        (["score"], {"label": "two\nlines"}, "on one line"),
+        (["score"], {"expires_at": NOW - 999 * HOUR}, "a moment to come"),
+        (["score"], {"expires_at": datetime(2999, 1, 1)}, "with its zone"),
+    ],
 )
-def test_nothing_but_the_key_itself_opens(presented: str) -> None:
-    assert not Keys((digest_of("one"),)).allow(presented)
+def test_keys_that_make_no_sense_are_refused(roles: list[str], more: dict[str, object], match: str) -> None:
+    keys = KeyStore("sqlite://")
+    with pytest.raises(ConfigError, match=match):
+        keys.add(roles, **more)
+    assert keys.listed() == []
+    keys.close()
 
 
-def test_no_keys_is_false_and_allows_nobody() -> None:
-    assert not Keys()
-    assert not Keys().allow("anything")
+def test_scope_covers_rows_with_every_label_and_no_row_without_one() -> None:
+    key = Key("k1", frozenset({"score"}), {"value_class": ("gold",), "risk": ("high", "unknown")})
+    assert key.covers({"value_class": "gold", "risk": "unknown"})
+    assert not key.covers({"value_class": "gold", "risk": "low"})
+    assert not key.covers({"value_class": "gold", "risk": None})
+    assert not key.covers({"value_class": "gold"})
+    assert Key("k2", frozenset({"score"})).covers({})
 
 
-def test_digests_do_not_show_in_repr() -> None:
-    assert "ba78" not in repr(Keys((digest_of("abc"),)))
+def test_watch_sees_keys_come_and_go_without_a_restart(keys: KeyStore) -> None:
+    watch = KeyWatch(keys, seconds=0.001)
+    assert not watch.keys
+    text, key = keys.add(["score"])
+    watch.refresh()
+    assert watch.keys.find(text.encode(), now()) == key
+    watch.start()
+    keys.revoke(key.key_id)
+    until = now() + timedelta(seconds=20)
+    while watch.keys.find(text.encode(), now()) and now() < until:
+        pass
+    watch.stop()
+    assert watch.keys.find(text.encode(), now()) is None
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
-def test_file_open_to_others_is_unsafe(tmp_path: Path, mode: int) -> None:
-    path = write(tmp_path / "keys", digest_of("one").hex(), mode)
-    with pytest.raises(UnsafeError, match=rf"mode {mode:04o}.*chmod 600"):
-        load_keys(path)
+def test_watch_keeps_its_keys_while_the_database_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = KeyStore("sqlite://")
+    text, key = keys.add(["score"], expires_at=soon())
+    watch = KeyWatch(keys)
 
+    def fail() -> Keys:
+        raise RetainError("state database: could not be read")
 
-def test_bad_lines_are_named_by_number_and_not_shown(tmp_path: Path) -> None:
-    path = write(tmp_path / "keys", f"{digest_of('one').hex()}\nmy-secret-key\n# fine\n{'g' * 64}\n")
-    with pytest.raises(ConfigError, match=r"2 of 3 lines.*line 2, 4") as caught:
-        load_keys(path)
-    assert "my-secret-key" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
-def test_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="holds no key"):
-        load_keys(write(tmp_path / "keys", text))
-
-
-def test_bytes_that_are_no_text_are_named_by_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "keys", digest_of("one").hex().encode() + b"\n\xff\xfe\n")
-    with pytest.raises(ConfigError, match="line 2 is not plain text"):
-        load_keys(path)
-
-
-def test_missing_file_folder_and_pipe_are_refused_without_hanging(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        load_keys(tmp_path / "absent")
-    with pytest.raises(ConfigError, match="not a regular file"):
-        load_keys(tmp_path)
-    os.mkfifo(tmp_path / "pipe", 0o600)
-    with pytest.raises(ConfigError, match="not a regular file"):
-        load_keys(tmp_path / "pipe")
-
-
-def test_huge_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="larger than 1048576 bytes"):
-        load_keys(write(tmp_path / "keys", "#" * 1_048_577))
+    monkeypatch.setattr(keys, "snapshot", fail)
+    watch.refresh()
+    assert watch.problem == "state database: could not be read"
+    assert watch.keys.find(text.encode(), now()) == key
+    assert watch.keys.find(text.encode(), soon() + HOUR) is None
+    monkeypatch.undo()
+    watch.refresh()
+    assert watch.problem == ""
+    keys.close()

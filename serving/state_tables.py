@@ -14,6 +14,9 @@ from serving.database import explained_error, open_state
 
 __all__ = ["StateTables"]
 
+# Names the lock under which tables are made; any number that nobody else uses.
+_MAKING = 0x7265_7461_696E
+
 
 class StateTables:
     """A group of tables with one layout version, made when they are first opened.
@@ -107,6 +110,8 @@ class StateTables:
         if found is not None and found not in self._mendable:
             return found
         with self._transaction(writing=True) as connection:
+            if connection.dialect.name == "postgresql":  # two who make the same table at once would clash
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
             self._metadata.create_all(connection)
             if connection.scalar(newest) is None:
                 connection.execute(sa.insert(self._schema), {"version": self._version})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from features.errors import InputError
 
 __all__ = [
+    "Columns",
+    "Flags",
+    "Labels",
     "Numbers",
+    "Places",
     "as_numbers",
     "check_probability",
     "chosen",
@@ -24,6 +30,95 @@ __all__ = [
 ]
 
 Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+
+class Columns:
+    """Columns of the customer table as plain arrays; one that is not there is missing in every row.
+
+    For a single customer a data frame takes longer to find a column than the label takes to be told.
+
+    Parameters
+    ----------
+    table : DataFrame, or mapping of str to array
+        One row per customer; the arrays of a mapping are float64.
+    size : int
+        Number of customers.
+
+    Examples
+    --------
+    >>> people = Columns({"T": np.array([3.0])}, 1)
+    >>> people["T"].tolist(), people["clv"].tolist()
+    ([3.0], [nan])
+    """
+
+    def __init__(self, table: pd.DataFrame | Mapping[str, Numbers], size: int) -> None:
+        self._table = table
+        self.size = size
+
+    @classmethod
+    def of(cls, people: pd.DataFrame) -> Columns:
+        """Those of a data frame."""
+        return cls(people, len(people))
+
+    def __getitem__(self, name: str) -> Numbers:
+        if name not in self._table:
+            return np.full(self.size, np.nan)
+        column = self._table[name]
+        return as_numbers(column) if isinstance(column, pd.Series) else column
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A column of labels: the words there are, and for every customer the place of theirs.
+
+    Parameters
+    ----------
+    words : tuple of str
+        The labels; one may have several places.
+    places : array of int
+        One per customer.
+
+    Examples
+    --------
+    >>> found = Labels.first(("none", "few", "many"), [np.array([True, False]), np.array([True, False])])
+    >>> found.texts(), found.among("none", "few").tolist()
+    (['none', 'many'], [True, False])
+    """
+
+    words: tuple[str, ...]
+    places: Places
+
+    @classmethod
+    def first(cls, words: tuple[str, ...], conditions: Sequence[Flags]) -> Labels:
+        """The word of the first condition that holds; the last word, which has no condition, where none does."""
+        found = np.full(len(conditions[0]), len(conditions), dtype=np.intp)
+        for place in reversed(range(len(conditions))):
+            found = np.where(conditions[place], place, found)
+        return cls(words, found)
+
+    def among(self, *words: str) -> Flags:
+        """Whether a customer has one of these labels."""
+        found: Flags = np.array([word in words for word in self.words], dtype=np.bool_)[self.places]
+        return found
+
+    def read_as(self, words: tuple[str, ...]) -> Places:
+        """The place of each customer's label among `words`; −1 where it is none of them."""
+        return self.places if self.words is words else _translation(self.words, words)[self.places]
+
+    def texts(self) -> list[str]:
+        """The labels as plain texts."""
+        return [self.words[place] for place in self.places.tolist()]
+
+    def column(self, index: pd.Index) -> pd.Series:
+        """The labels as a column."""
+        return pd.Series(pd.array(list(self.words), dtype="str").take(self.places), index=index)
+
+
+@lru_cache(maxsize=64)
+def _translation(words: tuple[str, ...], others: tuple[str, ...]) -> Places:
+    return np.array([others.index(word) if word in others else -1 for word in words], dtype=np.intp)
 
 
 def require(frame: pd.DataFrame, names: Sequence[str], *, step: str) -> None:
@@ -97,7 +192,7 @@ def numbers(frame: pd.DataFrame, names: Sequence[str], *, step: str) -> list[Num
 def chosen(
     index: pd.Index, conditions: Sequence[ArrayLike], words: Sequence[str], *, default: str
 ) -> pd.Series:
-    """The word of the first condition that holds, row by row, as ``numpy.select`` would have it.
+    """`Labels.first` as a column.
 
     Parameters
     ----------
@@ -116,8 +211,7 @@ def chosen(
     ['first', 'none']
     """
     masks = [np.asarray(condition, dtype=np.bool_) for condition in conditions]
-    places = np.select(masks, list(range(len(words))), default=len(words))
-    return pd.Series(pd.array([*words, default], dtype="str").take(places), index=index)
+    return Labels.first((*words, default), masks).column(index)
 
 
 def text_column(values: NDArray[Any], index: pd.Index) -> pd.Series:

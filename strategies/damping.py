@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from features.errors import ConfigError, InputError
-from strategies.columns import as_numbers, text_column
+from strategies.columns import Labels, Numbers, Places, as_numbers
 
-__all__ = ["MARGIN", "damped_steps", "earlier"]
+__all__ = ["MARGIN", "damped_places", "damped_steps", "earlier"]
 
 MARGIN = 0.1
 
@@ -67,22 +67,50 @@ def damped_steps(
     >>> damped_steps([99, 105, 120, None], [100], ["low", "high"], before=before).tolist()
     ['high', 'low', 'high', 'unknown']
     """
-    cuts = np.asarray(thresholds, dtype=np.float64)
-    if len(steps) != len(cuts) + 1 or (np.diff(cuts) < 0).any() or not np.isfinite(cuts).all():
-        raise ConfigError(
-            f"{len(steps)} steps need {len(steps) - 1} rising thresholds, found {list(thresholds)}"
-        )
+    if len(steps) != len(thresholds) + 1:
+        raise ConfigError(_unfit(len(steps), thresholds))
+    column = pd.Series(values)
+    past = None if before is None else _places(before, steps, len(column))
+    found = damped_places(as_numbers(column), thresholds, past=past, margin=margin)
+    return Labels((*steps, "unknown"), found).column(column.index)
+
+
+def damped_places(
+    values: Numbers, thresholds: Sequence[float], *, past: Places | None = None, margin: float = MARGIN
+) -> Places:
+    """`damped_steps` of a plain array, as the places of the steps; one beyond the last where a value is missing.
+
+    Parameters
+    ----------
+    values : array of float
+        The quantity.
+    thresholds : sequence of float
+        Rising.
+    past : array of int, optional
+        Place of the earlier step, −1 where there is no memory.
+    margin : float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> damped_places(np.array([99.0, 105.0, np.nan]), [100.0]).tolist()
+    [0, 1, 2]
+    """
+    cuts = np.array(thresholds, dtype=np.float64)
+    if (cuts[1:] < cuts[:-1]).any() or not np.isfinite(cuts).all():
+        raise ConfigError(_unfit(len(cuts) + 1, thresholds))
     if not 0 <= margin < 1:
         raise ConfigError(f"margin is {margin:g}; expected a share in [0, 1)")
-    column = pd.Series(values)
-    v = as_numbers(column)
-    plain = np.searchsorted(cuts, v, side="left")
-    step = plain if before is None else _kept(v, cuts, plain, _places(before, steps, len(v)), margin)
-    names = np.array([*steps, "unknown"], dtype=object)
-    return text_column(names[np.where(np.isnan(v), len(steps), step)], column.index)
+    plain = cuts.searchsorted(values, side="left")
+    step = plain if past is None else _kept(values, cuts, plain, past, margin)
+    return np.where(np.isnan(values), len(cuts) + 1, step)
 
 
-def _places(before: pd.Series, steps: Sequence[str], rows: int) -> np.ndarray:
+def _unfit(steps: int, thresholds: Sequence[float]) -> str:
+    return f"{steps} steps need {steps - 1} rising thresholds, found {list(thresholds)}"
+
+
+def _places(before: pd.Series, steps: Sequence[str], rows: int) -> Places:
     if len(before) != rows:
         raise InputError(f"damping: {rows} values but {len(before)} earlier labels")
     return pd.Index(steps).get_indexer(pd.Index(before.astype(object)))

@@ -25,19 +25,25 @@ Examples
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import Numbers, known, text_column
-from strategies.damping import MARGIN, damped_steps, earlier
+from strategies.columns import Columns, Flags, Labels, Numbers, Places
+from strategies.damping import MARGIN, damped_places, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
-__all__ = ["LIFE_CYCLE", "STAGES", "LifeCycleSettings"]
+__all__ = ["GONE", "LIFE_CYCLE", "STAGES", "LifeCycle", "LifeCycleSettings", "life_cycle"]
 
 STAGES: Final = ("awareness", "exploration", "expansion", "commitment", "dissolution", "unknown")
+GONE: Final = ("lapsed", "lost")
+"""Statuses of who has been silent for long."""
+_KNOWN: Final = ("unknown", "awareness", "unknown", "dissolution")
+_STANDING: Final = ("exploration", "expansion", "commitment", "exploration")
+_BROKEN: Final = ("dissolution_silent", "dissolution_fallen", "dissolution_once", "")
 _NEEDED: Final = ("purchase_days", "days_since_last", "spend_180d", "spend_change_180d", "T")
 
 
@@ -60,85 +66,123 @@ class LifeCycleSettings(BaseModel):
     margin: float = Field(default=MARGIN, ge=0, lt=1)
 
 
+@dataclass(frozen=True)
+class LifeCycle:
+    """What the purchases of customers tell.
+
+    Parameters
+    ----------
+    stage : Labels
+        Of `STAGES`.
+    standing : Labels
+        The stage but for the silence.
+    broken : Labels
+        Why the relationship dissolves, as a reason code; empty where it does not.
+    """
+
+    stage: Labels
+    standing: Labels
+    broken: Labels
+
+
+def life_cycle(
+    people: Columns, gone: Flags, settings: LifeCycleSettings, last: Places | None = None
+) -> LifeCycle:
+    """The stage of each customer.
+
+    Parameters
+    ----------
+    people : Columns
+        Features of customers; what is missing makes the stage unknown.
+    gone : array of bool
+        Whose status is one of `GONE`.
+    settings : LifeCycleSettings
+    last : array of int, optional
+        Place in `STAGES` of the last run's stage, −1 for who was not in it.
+
+    Examples
+    --------
+    >>> once = {"purchase_days": 1.0, "days_since_last": 99.0, "spend_180d": 9.0, "spend_change_180d": 9.0, "T": 99.0}
+    >>> people = Columns({name: np.array([value]) for name, value in once.items()}, 1)
+    >>> [life_cycle(people, np.array([flag]), LifeCycleSettings()).stage.texts() for flag in (False, True)]
+    [['exploration'], ['dissolution']]
+    """
+    grown = _grown(people)
+    broken = _broken(people, grown, gone, settings, last)
+    bought = people["purchase_days"]
+    incomplete = np.logical_or.reduce([np.isnan(people[name]) for name in _NEEDED])
+    known = [np.isnan(bought), bought < 1, incomplete, ~broken.among("")]
+    standing = _standing(people, grown, settings, last)
+    return LifeCycle(
+        Labels.first((*_KNOWN, *_STANDING), [*known, *standing]), Labels.first(_STANDING, standing), broken
+    )
+
+
 def _label(
     people: pd.DataFrame, cuts: Cuts, settings: LifeCycleSettings, before: pd.DataFrame | None
 ) -> Found:
     last = earlier(before, "lifecycle_stage", people)
-    standing = _standing(people, settings, last)
-    broken = _broken(people, settings, last)
-    bought = known(people, "purchase_days")
-    complete = np.all([~np.isnan(known(people, n)) for n in _NEEDED], axis=0)
-    stage = np.select(
-        [np.isnan(bought), bought < 1, ~complete, broken != ""],
-        ["unknown", "awareness", "unknown", "dissolution"],
-        default=standing,
-    )
+    gone = np.zeros(len(people), dtype=np.bool_)
+    if "status" in people.columns:
+        gone = people["status"].isin(GONE).to_numpy(np.bool_)
+    found = life_cycle(Columns.of(people), gone, settings, None if last is None else _places(last))
+    left = found.stage.among("dissolution")
     columns = {
-        "lifecycle_stage": text_column(stage, people.index),
-        "degraded_from": _degraded_from(people, stage, standing, before),
+        "lifecycle_stage": found.stage.column(people.index),
+        "degraded_from": _degraded_from(people, left, found.standing, before),
     }
-    reason = np.where(stage == "unknown", "no_history", np.where(stage == "dissolution", broken, stage))
-    return Found(pd.DataFrame(columns), text_column(reason, people.index))
+    codes = tuple("no_history" if word == "unknown" else word for word in found.stage.words)
+    reason = Labels(codes, found.stage.places).column(people.index)
+    return Found(pd.DataFrame(columns), reason.where(~left, found.broken.column(people.index)))
 
 
-def _grown(people: pd.DataFrame) -> Numbers:
+def _places(last: pd.Series) -> Places:
+    return pd.Index(STAGES).get_indexer(pd.Index(last.astype(object)))
+
+
+def _grown(people: Columns) -> Numbers:
     """Rise of half-year spend, −1 when all is gone; 1 where there was none before."""
-    now, change = known(people, "spend_180d"), known(people, "spend_change_180d")
+    now, change = people["spend_180d"], people["spend_change_180d"]
     past = now - change
     with np.errstate(divide="ignore", invalid="ignore"):
         rise = np.where(past > 0, change / past, np.where(now > 0, 1.0, 0.0))
-    return np.where(np.isnan(change), np.nan, np.clip(rise, -1.0, 1.0))
+    return np.where(np.isnan(change), np.nan, np.minimum(np.maximum(rise, -1.0), 1.0))
 
 
-def _standing(people: pd.DataFrame, settings: LifeCycleSettings, last: pd.Series | None) -> np.ndarray:
-    """The stage but for the silence: by number, growth and steadiness of purchases."""
-    few = known(people, "purchase_days") <= settings.few
-    memory = (
-        None
-        if last is None
-        else last.map({"expansion": "grows", "commitment": "stays", "exploration": "stays"})
-    )
-    growing = damped_steps(
-        _grown(people), [settings.growth], ("stays", "grows"), before=memory, margin=settings.margin
-    )
-    old = known(people, "T") >= settings.committed_days
-    steady = known(people, "irregularity") <= settings.steady
-    return np.select(
-        [few, growing.to_numpy(object) == "grows", steady & old],
-        ["exploration", "expansion", "commitment"],
-        default="exploration",
-    )
+def _standing(
+    people: Columns, grown: Numbers, settings: LifeCycleSettings, last: Places | None
+) -> list[Flags]:
+    """The conditions of `_STANDING`: the number, growth and steadiness of purchases, but for the silence."""
+    few = people["purchase_days"] <= settings.few
+    # Exploration and commitment stay, expansion grows; another stage is no memory of growth.
+    past = None if last is None else np.array([-1, 0, 1, 0, -1, -1, -1])[last]
+    grows = damped_places(grown, [settings.growth], past=past, margin=settings.margin) == 1
+    steady = (people["irregularity"] <= settings.steady) & (people["T"] >= settings.committed_days)
+    return [few, grows, steady]
 
 
-def _broken(people: pd.DataFrame, settings: LifeCycleSettings, last: pd.Series | None) -> np.ndarray:
+def _broken(
+    people: Columns, grown: Numbers, gone: Flags, settings: LifeCycleSettings, last: Places | None
+) -> Labels:
     """Why the relationship dissolves, as a reason code; empty where it does not."""
-    memory = None if last is None else last.map(lambda s: "broken" if s == "dissolution" else "kept")
-    overdue = known(people, "overdue_ratio")
-    silent = damped_steps(
-        overdue, [settings.overdue], ("kept", "broken"), before=memory, margin=settings.margin
-    )
-    longest = known(people, "overdue_max_ratio") > 1
-    fallen = (_grown(people) <= -settings.fallen) & (overdue > 1)
-    once = (known(people, "purchase_days") == 1) & people.get(
-        "status", pd.Series("", index=people.index)
-    ).isin(("lapsed", "lost")).to_numpy()
-    return np.select(
-        [(silent.to_numpy(object) == "broken") & longest, fallen, once],
-        ["dissolution_silent", "dissolution_fallen", "dissolution_once"],
-        default="",
-    )
+    past = None if last is None else (last == STAGES.index("dissolution")).astype(np.intp)
+    overdue = people["overdue_ratio"]
+    silent = damped_places(overdue, [settings.overdue], past=past, margin=settings.margin) == 1
+    longest = people["overdue_max_ratio"] > 1
+    fallen = (grown <= -settings.fallen) & (overdue > 1)
+    return Labels.first(_BROKEN, [silent & longest, fallen, (people["purchase_days"] == 1) & gone])
 
 
 def _degraded_from(
-    people: pd.DataFrame, stage: np.ndarray, standing: np.ndarray, before: pd.DataFrame | None
+    people: pd.DataFrame, left: Flags, standing: Labels, before: pd.DataFrame | None
 ) -> pd.Series:
     """The stage of the last run that was no dissolution; without a memory, what the purchases look like."""
-    found = pd.Series(standing, index=people.index, dtype=object)
+    found = standing.column(people.index).astype(object)
     for column in ("degraded_from", "lifecycle_stage"):
         last = earlier(before, column, people)
         if last is not None:
             found = last.where(last.isin(STAGES[:4]), found)
-    return found.where(stage == "dissolution", "none").astype("str")
+    return found.where(left, "none").astype("str")
 
 
 _LABELS: Final = {

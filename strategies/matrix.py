@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from strategies.columns import text_column
-from strategies.damping import damped_steps, earlier
+from strategies.columns import Labels, Numbers, Places, as_numbers
+from strategies.damping import damped_places, earlier
 
-__all__ = ["Axis", "cells"]
+__all__ = ["Axis", "cell_labels", "cells"]
 
 _STEPS = ("low", "high")
+# What `damped_places` gives where a value is missing.
+_NEITHER = len(_STEPS)
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,35 @@ def cells(
     ['hl']
     """
     last = earlier(before, column, people)
+    past = None if last is None else _past(last, named)
+    first, second = ((as_numbers(axis.values), axis.threshold) for axis in axes)
+    return cell_labels(named, (first, second), past=past, margin=margin).column(people.index)
+
+
+def _past(last: pd.Series, named: Mapping[str, tuple[str, str]]) -> tuple[Places, Places]:
+    """The side of each axis in the last cell, −1 where there was none."""
+    cell = pd.Index(list(named)).get_indexer(pd.Index(last.astype(object)))
+    # A cell that is not known has the number −1 and so reads the last place.
+    sides = np.array([*([_STEPS.index(side) for side in pair] for pair in named.values()), [-1, -1]])[cell]
+    return sides[:, 0], sides[:, 1]
+
+
+def cell_labels(
+    named: Mapping[str, tuple[str, str]],
+    axes: tuple[tuple[Numbers, float | None], tuple[Numbers, float | None]],
+    *,
+    past: tuple[Places, Places] | None = None,
+    margin: float,
+) -> Labels:
+    """`cells` of plain arrays: the axes as values and threshold, and the side of each in the last cell."""
     sides = []
-    for place, axis in enumerate(axes):
-        if axis.threshold is None:
-            sides.append(np.full(len(people), -1))
+    for place, (values, threshold) in enumerate(axes):
+        if threshold is None:
+            sides.append(np.full(len(values), _NEITHER))
             continue
-        past = None if last is None else last.map({cell: side[place] for cell, side in named.items()})
-        steps = damped_steps(axis.values, [axis.threshold], _STEPS, before=past, margin=margin)
-        sides.append(pd.Index(_STEPS).get_indexer(pd.Index(steps)))
-    number = {(_STEPS.index(a), _STEPS.index(b)): cell for cell, (a, b) in named.items()}
-    words = np.array([*(number[i, j] for i in (0, 1) for j in (0, 1)), "unknown"], dtype=object)
-    both = np.where((sides[0] < 0) | (sides[1] < 0), 4, 2 * sides[0] + sides[1])
-    return text_column(words[both], people.index)
+        side = None if past is None else past[place]
+        sides.append(damped_places(values, [threshold], past=side, margin=margin))
+    cell = {pair: name for name, pair in named.items()}
+    words = (*(cell[a, b] for a in _STEPS for b in _STEPS), "unknown")
+    unknown = (sides[0] == _NEITHER) | (sides[1] == _NEITHER)
+    return Labels(words, np.where(unknown, len(words) - 1, 2 * sides[0] + sides[1]))

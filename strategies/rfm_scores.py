@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from features.errors import ModelError, NotEnoughData
-from strategies.columns import Numbers, numbers
+from strategies.columns import Labels, Numbers, numbers
 
-__all__ = ["RFM_COLUMNS", "RfmEdges", "scores"]
+__all__ = ["RFM_COLUMNS", "RfmEdges", "rfm_labels", "scores"]
 
 RFM_COLUMNS: Final = ("days_since_last", "frequency", "spend_365d")
 _FIFTHS: Final = 5
+_WORDS: Final = (*map("".join, product("12345", repeat=3)), "unknown")
 
 
 def _edges(values: Numbers, name: str) -> tuple[float, ...]:
@@ -149,13 +151,20 @@ def scores(frame: pd.DataFrame, edges: RfmEdges) -> pd.DataFrame:
        r_score  f_score  m_score rfm_score
     0        5        4        3       543
     """
-    days, frequency, spend = numbers(frame, RFM_COLUMNS, step="rfm scores")
-    digits = {
-        "r_score": 1.0 + _FIFTHS - _fifth(days, edges.days_since_last),
-        "f_score": _fifth(frequency, edges.frequency),
-        "m_score": _fifth(spend, edges.spend_365d),
-    }
+    columns = numbers(frame, RFM_COLUMNS, step="rfm scores")
+    digits = dict(zip(("r_score", "f_score", "m_score"), _digits(columns, edges), strict=True))
     out = pd.DataFrame(digits, index=frame.index).astype("Int8")
-    text = out["r_score"].astype("str") + out["f_score"].astype("str") + out["m_score"].astype("str")
-    out["rfm_score"] = text.where(out.notna().all(axis=1), "unknown").astype("str")
-    return out
+    return out.assign(rfm_score=rfm_labels(columns, edges).column(frame.index))
+
+
+def rfm_labels(columns: Sequence[Numbers], edges: RfmEdges) -> Labels:
+    """The ``rfm_score`` of `scores`, of plain arrays in the order of `RFM_COLUMNS`."""
+    r, f, m = _digits(columns, edges)
+    place = (_FIFTHS * (r - 1) + f - 1) * _FIFTHS + m - 1
+    return Labels(_WORDS, np.where(np.isnan(place), len(_WORDS) - 1, place).astype(np.intp))
+
+
+def _digits(columns: Sequence[Numbers], edges: RfmEdges) -> tuple[Numbers, Numbers, Numbers]:
+    days, frequency, spend = columns
+    r_score = 1.0 + _FIFTHS - _fifth(days, edges.days_since_last)
+    return r_score, _fifth(frequency, edges.frequency), _fifth(spend, edges.spend_365d)

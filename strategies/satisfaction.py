@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import chosen, known
+from strategies.columns import Numbers, chosen, known
 from strategies.damping import MARGIN, damped_steps, earlier
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
 
-__all__ = ["SATISFACTION", "SatisfactionSettings"]
+__all__ = ["SATISFACTION", "SatisfactionSettings", "perceived"]
 
 
 class SatisfactionSettings(BaseModel):
@@ -41,12 +41,24 @@ class SatisfactionSettings(BaseModel):
     margin: float = Field(default=MARGIN / 2, ge=0, lt=1)
 
 
+def perceived(score: Numbers, gap: Numbers) -> Numbers:
+    """Satisfaction, 0 to 10: the last score, and half of what it lies above or below what was expected.
+
+    Expectation moves the line: less perceived than expected counts against the score, more for it.
+
+    Examples
+    --------
+    >>> perceived(np.array([8.0, 8.0]), np.array([np.nan, -3.0])).tolist()
+    [8.0, 6.5]
+    """
+    return np.minimum(np.maximum(np.where(np.isnan(gap), score, score + 0.5 * gap), 0.0), 10.0)
+
+
 def _label(
     people: pd.DataFrame, cuts: Cuts, settings: SatisfactionSettings, before: pd.DataFrame | None
 ) -> Found:
     score, gap = known(people, "satisfaction_last"), known(people, "satisfaction_gap")
-    # Expectation moves the line: less perceived than expected counts against the score, more for it.
-    satisfaction = np.clip(np.where(np.isnan(gap), score, score + 0.5 * gap), 0.0, 10.0)
+    satisfaction = perceived(score, gap)
     last = earlier(before, "satisfaction_level", people)
     memory = (
         None if last is None else last.map(lambda s: s if s in ("dissatisfied", "unknown") else "content")

@@ -26,13 +26,18 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategies.columns import as_numbers, chosen
+from strategies.columns import Labels, Numbers, as_numbers, chosen
 from strategies.damping import MARGIN
 from strategies.framework import UNKNOWN, Cuts, Found, Framework
-from strategies.matrix import Axis, cells
+from strategies.matrix import Axis, cell_labels, cells
 from strategies.satisfaction import SatisfactionSettings
 
-__all__ = ["LOYALTY_CELLS", "SATISFACTION_LOYALTY", "SatisfactionLoyaltySettings"]
+__all__ = [
+    "LOYALTY_CELLS",
+    "SATISFACTION_LOYALTY",
+    "SatisfactionLoyaltySettings",
+    "satisfaction_loyalty_labels",
+]
 
 LOYALTY_CELLS: Final = ("saboteur", "mercenary", "hostage", "apostle", "unknown")
 _CELLS: Final = {
@@ -51,6 +56,14 @@ class SatisfactionLoyaltySettings(BaseModel):
     satisfied: float = Field(default=SatisfactionSettings().satisfied, ge=0, le=10)
     loyal: float = Field(default=0.5, gt=0, lt=1)
     margin: float = Field(default=MARGIN / 2, ge=0, lt=1)
+
+
+def satisfaction_loyalty_labels(
+    satisfaction: Numbers, loyalty: Numbers, settings: SatisfactionLoyaltySettings
+) -> Labels:
+    """The cells of plain arrays, without a memory of the last run."""
+    axes = (satisfaction, settings.satisfied), (loyalty, settings.loyal)
+    return cell_labels(_CELLS, axes, margin=settings.margin)
 
 
 def _label(

@@ -9,10 +9,19 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from features.errors import ConfigError, InputError
-from strategies.columns import as_numbers, check_probability
+from strategies.columns import Labels, Numbers, as_numbers, check_probability
 from strategies.settings import StrategySettings
 
-__all__ = ["RISKS", "RISK_LABELS", "STATUSES", "STATUS_LABELS", "risk", "status"]
+__all__ = [
+    "RISKS",
+    "RISK_LABELS",
+    "STATUSES",
+    "STATUS_LABELS",
+    "risk",
+    "risk_labels",
+    "status",
+    "status_labels",
+]
 
 STATUSES: Final = ("active", "lapsed", "lost", "unknown")
 STATUS_LABELS: Final[dict[str, dict[str, str]]] = {
@@ -62,10 +71,14 @@ def status(days_since_last: ArrayLike | pd.Series, window_days: int, settings: S
     >>> status([5, 90, 180, None], 90, StrategySettings()).tolist()
     ['active', 'lapsed', 'lost', 'unknown']
     """
+    column = pd.Series(days_since_last)
+    return status_labels(as_numbers(column), window_days, settings).column(column.index).rename("status")
+
+
+def status_labels(days: Numbers, window_days: int, settings: StrategySettings) -> Labels:
+    """`status` of a plain array."""
     if window_days < 1:
         raise ConfigError(f"[churn] window_days is {window_days}; expected 1 day or more.")
-    column = pd.Series(days_since_last)
-    days = as_numbers(column)
     early = days < 0
     if early.any():
         raise InputError(
@@ -73,16 +86,8 @@ def status(days_since_last: ArrayLike | pd.Series, window_days: int, settings: S
             f"e.g. {days[early][0]:g}; expected 0 or more. Orders after as_of must be cut off first "
             "(features.snapshot)."
         )
-    label = np.select(
-        [
-            np.isnan(days),
-            days < settings.lapsed_after * window_days,
-            days < settings.lost_after * window_days,
-        ],
-        ["unknown", "active", "lapsed"],
-        default="lost",
-    )
-    return pd.Series(label, index=column.index, name="status", dtype="str")
+    lapsed, lost = settings.lapsed_after * window_days, settings.lost_after * window_days
+    return Labels.first(("unknown", "active", "lapsed", "lost"), [np.isnan(days), days < lapsed, days < lost])
 
 
 def risk(churn_probability: ArrayLike | pd.Series, settings: StrategySettings) -> pd.Series:
@@ -111,7 +116,11 @@ def risk(churn_probability: ArrayLike | pd.Series, settings: StrategySettings) -
     ['low', 'high', 'unknown']
     """
     column = pd.Series(churn_probability)
-    p = as_numbers(column)
-    check_probability(p, step="risk")
-    label = np.select([np.isnan(p), p >= settings.high_risk], ["unknown", "high"], default="low")
-    return pd.Series(label, index=column.index, name="risk", dtype="str")
+    return risk_labels(as_numbers(column), settings).column(column.index).rename("risk")
+
+
+def risk_labels(churn_probability: Numbers, settings: StrategySettings) -> Labels:
+    """`risk` of a plain array."""
+    check_probability(churn_probability, step="risk")
+    known = [np.isnan(churn_probability), churn_probability >= settings.high_risk]
+    return Labels.first(("unknown", "high", "low"), known)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from strategies.columns import require
+from strategies.columns import Labels, Places, require
 from strategies.edited_file import hashed, is_csv, read_csv, read_edited, read_toml, refuse
 from strategies.protected import unknown_key
 from strategies.strategy_rules import (
@@ -139,12 +140,28 @@ class StrategyTable:
         return first_match(self.rules, [])
 
     @cached_property
-    def told(self) -> pd.DataFrame:
-        """What the list shows of each rule, in their order."""
-        return pd.DataFrame(
-            {column: [getattr(rule, part) for rule in self.rules] for column, part in _SHOWN.items()},
-            dtype="str",
-        )
+    def told(self) -> dict[str, tuple[str, ...]]:
+        """What the list shows of each rule, in their order, by column."""
+        return {column: tuple(getattr(rule, part) for rule in self.rules) for column, part in _SHOWN.items()}
+
+    def assigned(self, given: Mapping[str, Labels]) -> dict[str, Labels]:
+        """The columns of `assign`, for labels as the places of `KEYS`.
+
+        Raises
+        ------
+        InputError
+            When a label does not exist.
+
+        Examples
+        --------
+        >>> cell = dict.fromkeys(KEYS, "unknown") | {"value_class": "gold", "status": "lost", "risk": "high"}
+        >>> given = {key: Labels((word,), np.array([0])) for key, word in cell.items()}
+        >>> StrategyTable.default().assigned(given)["strategy_reason"].texts()
+        ['gold_lost']
+        """
+        # One number per combination, so that a customer costs a look-up in an array and not a search.
+        number = self.numbers[tuple(_checked(key, given[key]) for key in KEYS)].astype(np.intp)
+        return {column: Labels(words, number) for column, words in self.told.items()}
 
     def rule(
         self, *, value_class: str, lifecycle_stage: str, satisfaction_loyalty: str, risk: str, status: str
@@ -230,16 +247,24 @@ def assign(frame: pd.DataFrame, table: StrategyTable) -> pd.DataFrame:
     ['win_back', 'gold_lost']
     """
     require(frame, tuple(KEYS), step="strategies")
-    # One number per combination, so that a customer costs a look-up in an array and not a search.
-    places = []
-    for key, known in KEYS.items():
-        given, labels = pd.factorize(frame[key])
-        # A missing label has the number −1 and so reads the last place.
-        code = np.append(pd.Index(known).get_indexer(pd.Index(labels)), -1)[given]
-        if (code < 0).any():
-            raise InputError(
-                f"strategies: {key} holds {int((code < 0).sum())} value(s) that are no label, e.g. "
-                f"{frame[key][code < 0].iloc[0]!r}; expected {', '.join(known)}."
-            )
-        places.append(code)
-    return table.told.take(table.numbers[tuple(places)]).set_axis(frame.index)
+    found = table.assigned({key: _labels(frame[key]) for key in KEYS})
+    return pd.DataFrame({name: labels.column(frame.index) for name, labels in found.items()})
+
+
+def _labels(column: pd.Series) -> Labels:
+    given, words = pd.factorize(column)
+    # A missing label has the number −1 and so reads the last place.
+    told: tuple[Any, ...] = (*words.tolist(), np.nan)
+    return Labels(told, given)
+
+
+def _checked(key: str, given: Labels) -> Places:
+    known = KEYS[key]
+    places = given.read_as(known)
+    wrong = places < 0
+    if wrong.any():
+        raise InputError(
+            f"strategies: {key} holds {int(wrong.sum())} value(s) that are no label, e.g. "
+            f"{given.words[given.places[wrong][0]]!r}; expected {', '.join(known)}."
+        )
+    return places

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from features.errors import InputError
-from strategies.columns import as_numbers, check_probability
+from strategies.columns import Numbers, as_numbers, check_probability
 
-__all__ = ["longest_horizon", "value_at_stake"]
+__all__ = ["longest_horizon", "stake", "value_at_stake"]
 
 _VALUE_COLUMN = re.compile(r"expected_value_(\d+)d")
 
@@ -83,6 +83,11 @@ def value_at_stake(
     p, value = as_numbers(column), as_numbers(expected_value)
     if len(p) != len(value):
         raise InputError(f"value at stake: {len(p)} churn probabilities but {len(value)} expected values.")
-    check_probability(p, step="value at stake")
+    return pd.Series(stake(p, value), index=column.index, name="value_at_stake")
+
+
+def stake(churn_probability: Numbers, expected_value: Numbers) -> Numbers:
+    """`value_at_stake` of plain arrays of one length."""
+    check_probability(churn_probability, step="value at stake")
     # np.maximum keeps NaN, so a customer without a forecast stays without a stake.
-    return pd.Series(p * np.maximum(0.0, value), index=column.index, name="value_at_stake")
+    return churn_probability * np.maximum(0.0, expected_value)

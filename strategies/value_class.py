@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from features.errors import InputError, ModelError, NotEnoughData
-from strategies.columns import Numbers, as_numbers, chosen, known, numbers
+from strategies.columns import Labels, Numbers, as_numbers, chosen, known, numbers
 from strategies.framework import Cuts, Found, Framework
 from strategies.settings import StrategySettings
 
@@ -24,9 +24,12 @@ __all__ = [
     "ValueClassSettings",
     "ValueCuts",
     "current_value",
+    "growth",
     "growth_potential",
     "value_axes",
     "value_class",
+    "value_labels",
+    "year_margin",
 ]
 
 VALUE_CLASSES: Final = ("lead", "iron", "gold", "platinum", "unknown")
@@ -74,11 +77,13 @@ def current_value(frame: pd.DataFrame, *, margin_rate: float) -> pd.Series:
     """
     if "margin_365d" not in frame.columns and "value_365d" not in frame.columns:
         raise InputError("current value: the customer table has neither margin_365d nor value_365d.")
-    missing = pd.Series(np.nan, index=frame.index)
-    margin = as_numbers(frame.get("margin_365d", missing))
-    net_spend = as_numbers(frame.get("value_365d", missing))
-    value = np.where(np.isnan(margin), net_spend * margin_rate, margin)
+    value = year_margin(known(frame, "margin_365d"), known(frame, "value_365d"), margin_rate=margin_rate)
     return pd.Series(value, index=frame.index, name="current_value")
+
+
+def year_margin(margin: Numbers, net_spend: Numbers, *, margin_rate: float) -> Numbers:
+    """`current_value` of plain arrays: ``margin_365d`` and ``value_365d``."""
+    return np.where(np.isnan(margin), net_spend * margin_rate, margin)
 
 
 def growth_potential(
@@ -128,7 +133,12 @@ def growth_potential(
     expected, now = as_numbers(column), as_numbers(current_value)
     if len(expected) != len(now):
         raise InputError(f"growth potential: {len(expected)} expected margins but {len(now)} current values.")
-    return pd.Series(np.maximum(0.0, expected - now), index=column.index, name="growth_potential")
+    return pd.Series(growth(expected, now), index=column.index, name="growth_potential")
+
+
+def growth(expected_margin: Numbers, current_value: Numbers) -> Numbers:
+    """`growth_potential` of plain arrays of one length."""
+    return np.maximum(0.0, expected_margin - current_value)
 
 
 def value_axes(features: pd.DataFrame, predicted: pd.DataFrame, *, margin_rate: float) -> pd.DataFrame:
@@ -151,8 +161,8 @@ def value_axes(features: pd.DataFrame, predicted: pd.DataFrame, *, margin_rate: 
     [20.0, 10.0]
     """
     now = current_value(features, margin_rate=margin_rate)
-    growth = growth_potential(predicted["expected_margin_year"], now)
-    return pd.DataFrame({"current_value": now, "growth_potential": growth}, index=features.index)
+    more = growth_potential(predicted["expected_margin_year"], now)
+    return pd.DataFrame({"current_value": now, "growth_potential": more}, index=features.index)
 
 
 def _cut(values: Numbers, share: float) -> float | None:
@@ -266,17 +276,18 @@ def value_class(frame: pd.DataFrame, cuts: ValueCuts) -> pd.Series:
     >>> value_class(people, ValueCuts(7.0, 2.0)).tolist()
     ['lead', 'iron', 'gold', 'platinum']
     """
-    now, growth = numbers(frame, _CUT_COLUMNS, step="value class")
+    now, more = numbers(frame, _CUT_COLUMNS, step="value class")
+    return value_labels(now, more, cuts).column(frame.index).rename("value_class")
+
+
+def value_labels(current_value: Numbers, growth_potential: Numbers, cuts: ValueCuts) -> Labels:
+    """`value_class` of plain arrays."""
+    words = ("unknown", "platinum", "gold", "iron", "lead")
     if cuts.current_value is None or cuts.growth_potential is None:
-        label: Any = np.full(len(frame), "unknown")
-    else:
-        rich, rising = now > cuts.current_value, growth > cuts.growth_potential
-        label = np.select(
-            [np.isnan(now) | np.isnan(growth), rich & rising, rich, rising],
-            ["unknown", "platinum", "gold", "iron"],
-            default="lead",
-        )
-    return pd.Series(label, index=frame.index, name="value_class", dtype="str")
+        return Labels(words, np.zeros(len(current_value), dtype=np.intp))
+    rich, rising = current_value > cuts.current_value, growth_potential > cuts.growth_potential
+    unknown = np.isnan(current_value) | np.isnan(growth_potential)
+    return Labels.first(words, [unknown, rich & rising, rich, rising])
 
 
 class ValueClassSettings(BaseModel):
@@ -291,8 +302,8 @@ def _label(
     """The class that the list has. Its thresholds stay as they were at training, so it needs no memory."""
     nothing = pd.Series("unknown", index=people.index)
     found = people.get("value_class", nothing).astype("str")
-    now, growth = known(people, "current_value"), known(people, "growth_potential")
-    conditions = [np.isnan(now), np.isnan(growth), (found == "unknown").to_numpy(bool)]
+    now, more = known(people, "current_value"), known(people, "growth_potential")
+    conditions = [np.isnan(now), np.isnan(more), (found == "unknown").to_numpy(bool)]
     reason = chosen(
         people.index, conditions, ["no_current_value", "no_growth", "no_threshold"], default="by_both"
     )

@@ -19,6 +19,7 @@ import typer
 from features.errors import RetainError
 from retain.commands.audit import audit
 from retain.commands.backtest import backtest
+from retain.commands.bench_endpoint import bench_endpoint
 from retain.commands.card import card
 from retain.commands.check import check
 from retain.commands.config import config
@@ -56,6 +57,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "results": results,
     "offline-test": offline_test,
     "serve": serve,
+    "bench-endpoint": bench_endpoint,
     "demo": demo,
     "config": config,
     "doctor": doctor,

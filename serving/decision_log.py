@@ -208,21 +208,22 @@ class DecisionLog:
             A decision is not in the log, ids are doubled, or values make no sense.
         """
         check_results(frame)
-        rows = to_rows(frame, RESULT)
-        wanted = [row["decision_id"] for row in rows]
         with self._tables.writing() as connection:
-            known = self._known(connection, wanted)
-            if unknown := [n for n, name in enumerate(wanted, 1) if name not in known]:
-                raise InputError(
-                    f"decision log: {len(unknown):,} of {len(rows):,} results belong to no logged decision, the "
-                    f"first in row {unknown[0]:,}. Import the file with the ids of the list it answers."
-                )
-            old = self._reports(connection, set(wanted))
-            fresh = [row for row in rows if row not in old.get(row["decision_id"], [])]
-            counted = [{**row, "version": 1 + len(old.get(row["decision_id"], []))} for row in fresh]
-            _insert(connection, _results, counted)
-        corrected = sum(row["version"] > 1 for row in counted)
-        return Saved(len(fresh) - corrected, len(rows) - len(fresh), corrected)
+            return self._add_results(connection, frame)
+
+    def add_results(self, connection: sa.Connection, frame: pd.DataFrame) -> Saved:
+        """As `save_results`, within a writing transaction that `connection` has open in the same database."""
+        check_results(frame)
+        self._tables.lock(connection)
+        return self._add_results(connection, frame)
+
+    def known(self, connection: sa.Connection, wanted: Sequence[str]) -> set[str]:
+        """Those of the decisions `wanted` that are in the log."""
+        found: set[str] = set()
+        for some in _chunks(wanted):
+            query = sa.select(_decisions.c.decision_id).where(_decisions.c.decision_id.in_(some))
+            found |= set(connection.scalars(query))
+        return found
 
     def results(self) -> pd.DataFrame:
         """The report that counts for each decision, with ``version`` (2 or more: it was corrected).
@@ -248,39 +249,35 @@ class DecisionLog:
         query = sa.select(_decisions).where(_decisions.c.decision_id.in_(wanted))
         return {row["decision_id"]: dict(row) for row in connection.execute(query).mappings()}
 
-    def _known(self, connection: sa.Connection, wanted: Sequence[str]) -> set[str]:
-        query = sa.select(_decisions.c.decision_id)
-        found: set[str] = set()
-        for start in range(0, len(wanted), BATCH):
-            some = query.where(_decisions.c.decision_id.in_(wanted[start : start + BATCH]))
-            found |= {name for (name,) in connection.execute(some)}
-        return found
+    def _add_results(self, connection: sa.Connection, frame: pd.DataFrame) -> Saved:
+        rows = to_rows(frame, RESULT)
+        wanted = [row["decision_id"] for row in rows]
+        known = self.known(connection, wanted)
+        if unknown := [n for n, name in enumerate(wanted, 1) if name not in known]:
+            raise InputError(
+                f"decision log: {len(unknown):,} of {len(rows):,} results belong to no logged decision, the "
+                f"first in row {unknown[0]:,}. Import the file with the ids of the list it answers."
+            )
+        old = self._reports(connection, wanted)
+        fresh = [row for row in rows if row not in old.get(row["decision_id"], [])]
+        counted = [{**row, "version": 1 + len(old.get(row["decision_id"], []))} for row in fresh]
+        _insert(connection, _results, counted)
+        corrected = sum(row["version"] > 1 for row in counted)
+        return Saved(len(fresh) - corrected, len(rows) - len(fresh), corrected)
 
-    def _reports(self, connection: sa.Connection, wanted: set[str]) -> dict[str, list[dict[str, Any]]]:
+    def _reports(self, connection: sa.Connection, wanted: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """All versions of the reports of some decisions."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in connection.execute(sa.select(_results)).mappings():
-            if row["decision_id"] in wanted:
+        for some in _chunks(wanted):
+            query = sa.select(_results).where(_results.c.decision_id.in_(some))
+            for row in connection.execute(query).mappings():
                 report = {name: row[name] for name in RESULT}
                 found.setdefault(report["decision_id"], []).append(report)
         return found
 
 
-def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row of the log as one mapping, what was kept as JSON included."""
-    return {**json.loads(row["more"]), **{name: row[name] for name in DECISION}}
-
-
-def _used(connection: sa.Connection, run_id: str) -> Used:
-    """What a run has given so far."""
-    given = sa.and_(_decisions.c.run_id == run_id, _decisions.c.offer != LEAVE_ALONE)
-    query = sa.select(
-        _decisions.c.channel, _decisions.c.offer, sa.func.count(), sa.func.sum(_decisions.c.cost)
-    )
-    used = Used()
-    for channel, offer, count, money in connection.execute(query.where(given).group_by("channel", "offer")):
-        used = used.plus(Used(money=money, contacts=count, channels={channel: count}, offers={offer: count}))
-    return used
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

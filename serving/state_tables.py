@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -36,8 +36,6 @@ class StateTables:
         Layout that this program reads, >= 1.
     title : str
         What the group is called in messages.
-    mendable : collection of int
-        Earlier layouts to which only whole tables were added: they are mended when opened.
 
     Raises
     ------
@@ -65,9 +63,8 @@ class StateTables:
         schema: str,
         version: int,
         title: str,
-        mendable: Collection[int] = (),
     ) -> None:
-        self._metadata, self._version, self._mendable = metadata, version, mendable
+        self._metadata, self._version = metadata, version
         known = metadata.tables.get(schema)
         self._schema = (
             sa.Table(schema, metadata, sa.Column("version", sa.Integer, primary_key=True))
@@ -93,21 +90,25 @@ class StateTables:
     def writing(self) -> Iterator[sa.Connection]:
         """Committed as a whole or not at all, and by one process at a time."""
         with self._transaction(writing=True) as connection:
-            # SQLite has locked already, PostgreSQL does so here
-            connection.execute(sa.select(self._schema.c.version).with_for_update())
+            self.lock(connection)
             yield connection
+
+    def lock(self, connection: sa.Connection) -> None:
+        """Keep other writers of this group out until a writing transaction ends, also one of another group."""
+        # SQLite has locked already, PostgreSQL does so here
+        connection.execute(sa.select(self._schema.c.version).with_for_update())
 
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()
 
     def _layout(self) -> int | None:
-        """The version of the tables, made or mended when needed; readers need no lock for it."""
+        """The version of the tables, made when needed; readers need no lock for it."""
         newest = sa.select(sa.func.max(self._schema.c.version))
         with self.reading() as connection:
             ready = sa.inspect(connection).has_table(self._schema.name)
             found = connection.scalar(newest) if ready else None
-        if found is not None and found not in self._mendable:
+        if found is not None:
             return found
         with self._transaction(writing=True) as connection:
             if connection.dialect.name == "postgresql":  # two who make the same table at once would clash
@@ -115,8 +116,6 @@ class StateTables:
             self._metadata.create_all(connection)
             if connection.scalar(newest) is None:
                 connection.execute(sa.insert(self._schema), {"version": self._version})
-            mended = sa.update(self._schema).where(self._schema.c.version.in_(self._mendable))
-            connection.execute(mended.values(version=self._version))
             return connection.scalar(newest)
 
     @contextmanager

@@ -24,11 +24,9 @@ from features.errors import InputError
 from serving.explained import Explained
 from serving.state_tables import StateTables
 
-__all__ = ["RunInfo", "Store"]
+__all__ = ["LATEST", "SCORES", "RunInfo", "Store"]
 
-# 2 added the table of explanations; a database of version 1 is given it when it is opened.
-SCHEMA_VERSION = 2
-_MENDABLE = (1,)
+SCHEMA_VERSION = 3
 BATCH = 5_000
 IDS_PER_QUERY = 500
 
@@ -46,8 +44,12 @@ _runs = sa.Table(
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("list_sha256", sa.Text, nullable=False),
+    sa.Column("events_seen", sa.BigInteger, nullable=False),
 )
-_scores = sa.Table(
+LATEST = sa.select(_runs).order_by(_runs.c.position.desc()).limit(1).subquery("latest")
+"""The record of the run saved last, for statements that join it."""
+
+SCORES = sa.Table(
     "scores",
     _metadata,
     sa.Column("run_id", sa.Text, primary_key=True),
@@ -81,6 +83,9 @@ class RunInfo:
         With zone; kept in UTC.
     list_sha256 : str
         SHA-256 of the list published in the same run, ``""`` for none.
+    events_seen : int
+        Place of the last event that had arrived when the run began to read its data, 0 for none: the data may
+        hold it already. Events of later places cannot be in the list, whatever the clocks said.
     """
 
     run_id: str
@@ -90,6 +95,7 @@ class RunInfo:
     rows: int
     created_at: datetime
     list_sha256: str = ""
+    events_seen: int = 0
 
 
 class Store:
@@ -123,7 +129,6 @@ class Store:
             schema="retain_schema",
             version=SCHEMA_VERSION,
             title="scored lists",
-            mendable=_MENDABLE,
         )
 
     def save_run(self, run: RunInfo, frame: pd.DataFrame, explained: Explained | None = None) -> None:
@@ -148,19 +153,18 @@ class Store:
         """
         _check_scores(run, frame)
         with self._tables.writing() as connection:
-            connection.execute(sa.delete(_scores))
+            connection.execute(sa.delete(SCORES))
             connection.execute(sa.delete(_runs).where(_runs.c.run_id == run.run_id))
             connection.execute(sa.insert(_runs), _record(run))
             for start in range(0, len(frame), BATCH):
                 rows = _rows(frame.iloc[start : start + BATCH])
-                connection.execute(sa.insert(_scores), [{"run_id": run.run_id, **row} for row in rows])
+                connection.execute(sa.insert(SCORES), [{"run_id": run.run_id, **row} for row in rows])
             self._save_explained(connection, run, explained)
 
     def latest_run(self) -> RunInfo | None:
         """The run saved last, or None when there is none."""
-        query = sa.select(_runs).order_by(_runs.c.position.desc()).limit(1)
         with self._tables.reading() as connection:
-            found = connection.execute(query).mappings().first()
+            found = connection.execute(sa.select(LATEST)).mappings().first()
         return None if found is None else _run(dict(found))
 
     def get(self, customer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -177,13 +181,13 @@ class Store:
             Customers the run does not know are absent.
         """
         wanted = list(dict.fromkeys(customer_ids))
-        latest = sa.select(_runs.c.run_id).order_by(_runs.c.position.desc()).limit(1).scalar_subquery()
-        rows = sa.select(_scores.c.customer_id, _scores.c.row).where(_scores.c.run_id == latest)
+        latest = sa.select(LATEST.c.run_id).scalar_subquery()
+        rows = sa.select(SCORES.c.customer_id, SCORES.c.row).where(SCORES.c.run_id == latest)
         found: dict[str, dict[str, Any]] = {}
         with self._tables.reading() as connection:
             for start in range(0, len(wanted), IDS_PER_QUERY):
                 some = wanted[start : start + IDS_PER_QUERY]
-                query = rows.where(_scores.c.customer_id.in_(some))
+                query = rows.where(SCORES.c.customer_id.in_(some))
                 found |= {customer: json.loads(row) for customer, row in connection.execute(query)}
         return {customer: found[customer] for customer in wanted if customer in found}
 
@@ -257,8 +261,10 @@ def _batched(rows: Iterable[_Row], size: int) -> Iterator[list[_Row]]:
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
-    names = [str(name) for name in frame.columns]
-    columns = [_values(frame.iloc[:, place]) for place in range(len(names))]
+    # reasons stand last, so that who does not want them cuts the text
+    told = sorted(name for name in frame.columns if name.startswith("reasons"))
+    names = [*(name for name in frame.columns if name not in told), *told]
+    columns = [_values(frame[name]) for name in names]
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json)
     try:
         for customer, *values in zip(columns[names.index("customer_id")], *columns, strict=True):

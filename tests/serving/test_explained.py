@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import date
 
 import pandas as pd
 
 from serving.explained import Explained
-from serving.store import Store
-from tests.serving.saved_runs import explained, open_at_once, run_info, save, scores
+from tests.serving.saved_runs import explained, run_info, save, scores
 
 
 def test_explanations_keep_every_bit_of_the_contributions(store):
@@ -78,30 +76,3 @@ def test_contributions_of_a_group_unknown_here_count_as_other_traits():
     found = Explained.read([("7", row)])
     assert found.groups.loc["7", "other"] == 0.75
     assert found.groups.loc["7"].sum() == -0.25
-
-
-def test_a_database_of_the_first_layout_is_mended_and_keeps_its_rows(store, url):
-    store.save_run(run_info(), scores(7.0))
-    store.close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DROP TABLE explanations")
-        raw.execute("UPDATE retain_schema SET version = 1")
-    raw.close()
-    mended = Store(url)
-    assert mended.get(["7"])["7"]["clv"] == 7.0
-    assert mended.latest_run().run_id == "run-1"
-    save(mended, "run-2", date(2011, 6, 19), 0.5)
-    assert len(mended.explained("run-2").groups) == 2
-    mended.close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        assert raw.execute("SELECT version FROM retain_schema").fetchall() == [(2,)]
-    raw.close()
-
-
-def test_many_may_mend_a_database_at_once(url):
-    Store(url).close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DROP TABLE explanations")
-        raw.execute("UPDATE retain_schema SET version = 1")
-    raw.close()
-    assert open_at_once(url) == []

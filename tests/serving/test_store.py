@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql
 from features.errors import ConfigError, InputError, LockedError, PublishError
 from serving import database
 from serving import store as module
+from serving.lookup import without_reasons
 from serving.store import Store
 from tests.serving.saved_runs import open_at_once, run_info, scores
 
@@ -107,6 +108,15 @@ def test_saving_a_run_again_replaces_it(store):
     store.save_run(run_info("run-1"), scores(3.0))
     assert store.latest_run().run_id == "run-1"
     assert store.get(["7"])["7"]["clv"] == 3.0
+
+
+def test_reasons_stand_last_and_can_be_cut_off(store):
+    frame = scores().assign(reasons='",\\"reasons\\":"', reasons_zh="久", moved=',"reasons":')
+    store.save_run(run_info(), frame[["reasons_zh", "reasons", "customer_id", "moved", "clv"]])
+    with store._tables.reading() as connection:
+        text = connection.scalar(sa.select(module.SCORES.c.row).where(module.SCORES.c.customer_id == "7"))
+    assert list(json.loads(text)) == ["customer_id", "moved", "clv", "reasons", "reasons_zh"]
+    assert json.loads(without_reasons(text)) == {"customer_id": "7", "moved": ',"reasons":', "clv": 0.5}
 
 
 def test_no_customers_is_a_valid_run(store):
@@ -237,9 +247,9 @@ def test_damaged_and_foreign_databases_are_refused(tmp_path, url):
         Store(f"sqlite:///{tmp_path / 'text.db'}")
     Store(url).close()
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE retain_schema SET version = 3")
+        database.execute("UPDATE retain_schema SET version = 99")
     database.close()
-    with pytest.raises(ConfigError, match="state database is version 3, this program reads 2"):
+    with pytest.raises(ConfigError, match="state database is version 99, this program reads 3"):
         Store(url)
 
 

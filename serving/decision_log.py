@@ -8,7 +8,7 @@ of its own, so that a database that held only scores is given them when it is fi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -274,6 +274,23 @@ class DecisionLog:
                 report = {name: row[name] for name in RESULT}
                 found.setdefault(report["decision_id"], []).append(report)
         return found
+
+
+def _whole(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of the log as one mapping, what was kept as JSON included."""
+    return {**json.loads(row["more"]), **{name: row[name] for name in DECISION}}
+
+
+def _used(connection: sa.Connection, run_id: str) -> Used:
+    """What a run has given so far."""
+    given = sa.and_(_decisions.c.run_id == run_id, _decisions.c.offer != LEAVE_ALONE)
+    query = sa.select(
+        _decisions.c.channel, _decisions.c.offer, sa.func.count(), sa.func.sum(_decisions.c.cost)
+    )
+    used = Used()
+    for channel, offer, count, money in connection.execute(query.where(given).group_by("channel", "offer")):
+        used = used.plus(Used(money=money, contacts=count, channels={channel: count}, offers={offer: count}))
+    return used
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -284,7 +284,8 @@ def _unquoted(annotation: Any) -> Any:
 
 
 def _first_line(thing: Any) -> str:
-    text = inspect.getdoc(thing) or ""
+    # a group of commands says itself what it does
+    text = getattr(getattr(thing, "info", None), "help", None) or inspect.getdoc(thing) or ""
     return _prose(text.split("\n\n")[0].replace("\n", " "))
 
 

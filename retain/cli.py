@@ -29,19 +29,21 @@ from retain.commands.doctor import doctor
 from retain.commands.explain import explain
 from retain.commands.features import features
 from retain.commands.init import init
+from retain.commands.keys import keys
 from retain.commands.offline_test import offline_test
 from retain.commands.results import results
 from retain.commands.score import score
 from retain.commands.segments import segments
 from retain.commands.serve import serve
+from retain.commands.trail import trail
 from retain.commands.train import train
 from retain.commands.tune import tune
 from retain.console import EXIT_CODES, error_document, print_json
 
 __all__ = ["COMMANDS", "app", "main", "run"]
 
-# In the order of the work; a command is a function in retain/commands/ and its name here.
-COMMANDS: dict[str, Callable[..., None]] = {
+# In the order of the work; a command is a function in retain/commands/ and its name here, or a group of them.
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "init": init,
     "check": check,
     "features": features,
@@ -57,6 +59,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "results": results,
     "offline-test": offline_test,
     "serve": serve,
+    "keys": keys,
+    "trail": trail,
     "bench-endpoint": bench_endpoint,
     "demo": demo,
     "config": config,
@@ -89,7 +93,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
 def _show_version(wanted: bool) -> None:

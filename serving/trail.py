@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -118,7 +118,7 @@ class Trail:
             )
         return found
 
-    def entries(self, since: datetime | None = None) -> Iterator[Entry]:
+    def entries(self, since: datetime | None = None) -> Generator[Entry]:
         """The entries in the order of writing, from `since` (with zone) on.
 
         Raises
@@ -139,10 +139,12 @@ class Trail:
 
     @contextmanager
     def _streaming(self, query: sa.Select[Any]) -> Iterator[Iterator[dict[str, Any]]]:
-        options = {"yield_per": _BLOCKS_AT_A_TIME}
-        with self._tables.reading() as connection:
-            with connection.execute(query.order_by(_blocks.c.number), execution_options=options) as found:
-                yield map(dict, found.mappings())
+        options, ordered = {"yield_per": _BLOCKS_AT_A_TIME}, query.order_by(_blocks.c.number)
+        with (
+            self._tables.reading() as connection,
+            connection.execute(ordered, execution_options=options) as found,
+        ):
+            yield map(dict, found.mappings())
 
 
 class TrailWriter:

@@ -84,7 +84,10 @@ def calls() -> Iterator[tuple[str, str]]:
 def test_commands_and_options_of_the_pages_exist(page: str, line: str) -> None:
     name, *words = shlex.split(line)[1:]
     commands: Any = typer.main.get_command(cli.app)
-    options = {word for option in commands.commands[name].params for word in option.opts}
+    command = commands.commands[name]
+    if inner := getattr(command, "commands", None):
+        command = inner[words[0]]
+    options = {word for option in command.params for word in option.opts}
     assert not [word for word in words if word.startswith("-") and word not in options]
 
 

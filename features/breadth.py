@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.exact import FINE, at_least, ratio
+from features.exact import FINE, at_least, only, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["BREADTH"]
@@ -94,7 +94,7 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "_products": days.new_products.sum(),
         "_product_lines": days.product_lines.sum(),
         "_product_nlogn": days.product_nlogn.sum(),
-        "_products_new": days.new_products.sum(where=days.age <= 90).fill_null(0),
+        "_products_new": only(days.new_products, days.age <= 90).sum().fill_null(0),
         "_categories": days.new_categories.sum(),
         "_category_lines": days.category_lines.sum(),
         "_category_nlogn": days.category_nlogn.sum(),

@@ -6,6 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from features.exact import only
 from features.family import ColumnDoc, Family
 
 __all__ = ["CAMPAIGNS", "HOLD_OUT", "REFERRALS"]
@@ -61,7 +62,7 @@ def _campaigns(events: ir.Table) -> dict[str, Any]:
     return {
         "campaigns_90d": (made & (events.age <= 90)).cast("int64").sum(),
         "campaigns_365d": (made & (events.age <= 365)).cast("int64").sum(),
-        "last_campaign_days": events.age.min(where=made),
+        "last_campaign_days": only(events.age, made).min(),
     }
 
 

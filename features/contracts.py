@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from features.exact import from_units, to_units
+from features.exact import from_units, only, to_units
 from features.family import ColumnDoc, Family
 
 __all__ = ["CONTRACTS"]
@@ -71,9 +71,9 @@ def _measures(events: ir.Table) -> dict[str, Any]:
     left = events.end.date().delta(events.as_of, unit="day")
     return {
         "contracts_active": running.cast("int64").sum(),
-        "contract_charge": from_units(to_units(events.monthly_charge).sum(where=running)),
+        "contract_charge": from_units(only(to_units(events.monthly_charge), running).sum()),
         "contract_days": events.age.max(),
-        "contract_days_left": left.min(where=running),
+        "contract_days_left": only(left, running).min(),
         "contracts_cancelled": cancelled.cast("int64").sum(),
     }
 

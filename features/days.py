@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from features.exact import FINE, to_units
 
-__all__ = ["day_facts", "merge_days", "with_gaps"]
+__all__ = ["day_facts", "merge_days", "with_ends", "with_gaps"]
 
 _SUMS = (
     "orders",
@@ -73,16 +73,27 @@ def merge_days(days: ir.Table) -> ir.Table:
 
 
 def with_gaps(days: ir.Table, keys: list[str]) -> ir.Table:
-    """Adds ``bought`` (1 on a purchase day), ``gap`` (days since the purchase day before), ``new_month``."""
+    """Adds ``bought`` (1 on a purchase day), ``gap`` (days since the purchase day before), ``following`` (the purchase
+    day after it), ``new_month``.
+    """
     days = days.mutate(bought=(days.orders > 0).cast("int64"))
     before = ibis.window(group_by=[*keys, "bought"], order_by="day")
     previous = ibis.ifelse(days.bought == 1, days.day.lag().over(before), ibis.null("date"))
-    days = days.mutate(previous=previous)
+    days = days.mutate(previous=previous, following=days.day.lead().over(before))
     fresh = days.previous.isnull() | (days.previous.truncate("M") != days.day.truncate("M"))
     return days.mutate(
         gap=days.day.delta(days.previous, unit="day"),
         new_month=((days.bought == 1) & fresh).cast("int64"),
     ).drop("previous")
+
+
+def with_ends(days: ir.Table) -> ir.Table:
+    """Adds ``first`` and ``last``: whether it is the first, or the last, purchase day before ``as_of``."""
+    bought = days.bought == 1
+    return days.mutate(
+        first=bought & days.gap.isnull(),
+        last=bought & (days.following.isnull() | (days.following >= days.as_of)),
+    ).drop("following")
 
 
 def _marked(orders: ir.Table) -> ir.Table:
@@ -120,19 +131,29 @@ def _optional(orders: ir.Table, name: str) -> Any:
 
 def _first_lines(lines: ir.Table) -> ir.Table:
     """Marks the first known buying line of every order; without order ids a day is one order."""
-    keys = ["customer_id", "day", "bought_line"]
+    things = ["day", "bought_line"]
     if "order_id" in lines.columns:
-        keys.append("order_id")
-    nth = ibis.row_number().over(ibis.window(group_by=keys, order_by=["known_day"]))
-    return lines.mutate(orders=((lines.bought_line == 1) & (nth == 0)).cast("int64"))
+        things.append("order_id")
+    first = (lines.bought_line == 1) & (_nth(things, ["known_day"]) == 0)
+    return lines.mutate(orders=first.cast("int64"))
+
+
+def _nth(things: list[str], order: list[str]) -> Any:
+    """Place of a line among its customer's lines that agree in `things`, from 0.
+
+    The engine treats customers apart and sorts each customer's lines once. Asked to treat the lines of each thing
+    apart, it would set up a sort for every few of them.
+    """
+    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=[*things, *order]))
+    start = ibis.rank().over(ibis.window(group_by="customer_id", order_by=things))
+    return place - start
 
 
 def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -> ir.Table:
     if thing not in lines.columns:
         zero = ibis.literal(0, "int64")
         return lines.mutate(**{first: zero, count: zero, nlogn: zero})
-    window = ibis.window(group_by=["customer_id", thing, "bought_line"], order_by=["known_day", "day"])
-    lines = lines.mutate(_nth=ibis.row_number().over(window).cast("float64"))
+    lines = lines.mutate(_nth=_nth([thing, "bought_line"], ["known_day", "day"]).cast("float64"))
     counted = (lines.bought_line == 1) & lines[thing].notnull()
     n = lines._nth
     step = (n + 1.0) * (n + 1.0).ln() - ibis.ifelse(n > 0, n * ibis.greatest(n, 1.0).ln(), 0.0)
@@ -149,6 +170,5 @@ def _products_of_day(lines: ir.Table) -> ir.Table:
     """Marks each product once per day. On the first day all are new, unless lines arrive out of order."""
     if "product" not in lines.columns or "known_at" not in lines.columns:
         return lines.mutate(day_products=lines.new_products)
-    window = ibis.window(group_by=["customer_id", "day", "product", "bought_line"], order_by=["known_day"])
-    first = (lines.product_lines > 0) & (ibis.row_number().over(window) == 0)
+    first = (lines.product_lines > 0) & (_nth(["day", "product", "bought_line"], ["known_day"]) == 0)
     return lines.mutate(day_products=first.cast("int64"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import ibis
 
-__all__ = ["FINE", "MONEY", "at_least", "clip", "from_units", "ratio", "to_units"]
+__all__ = ["FINE", "MONEY", "at_least", "clip", "from_units", "only", "ratio", "to_units"]
 
 MONEY = 10_000
 """Units per unit of currency or quantity: a hundredth of a cent."""
@@ -22,6 +22,15 @@ FINE = 1_000_000_000
 def to_units(value: Any, scale: int = MONEY) -> Any:
     """`value` as a whole number of 1/`scale`; missing counts as nothing."""
     return (value.fill_null(0) * float(scale)).round().cast("int64")
+
+
+def only(value: Any, where: Any) -> Any:
+    """`value` where the condition holds, else missing, so that sums, extremes and counts leave it out.
+
+    DuckDB sets up a filter of an aggregate with a copy of all that is aggregated beside it: a hundred aggregates
+    with filters take longer to set up than to run on a few rows, and these do not.
+    """
+    return ibis.ifelse(where, value, ibis.null(value.type()))
 
 
 def from_units(total: Any, scale: int = MONEY) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from features.exact import from_units, ratio
+from features.exact import from_units, only, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["FIRST_BASKET"]
@@ -64,10 +64,8 @@ _DOCS = (
 
 
 def _measures(days: ir.Table) -> dict[str, Any]:
-    bought = days.bought == 1
-
     def first(column: str) -> Any:
-        return days[column].argmax(days.age, where=bought)
+        return only(days[column], days["first"]).sum()
 
     return {
         "tenure_days": days.age.max(),

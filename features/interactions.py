@@ -6,6 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from features.exact import only
 from features.family import ColumnDoc, Family
 
 __all__ = ["INTERACTIONS"]
@@ -91,8 +92,8 @@ def _measures(events: ir.Table) -> dict[str, Any]:
         "complaints_90d": (complaint & (events.age <= 90)).cast("int64").sum(),
         "complaints_365d": (complaint & (events.age <= 365)).cast("int64").sum(),
         "complaints_open": (complaint & ~solved).cast("int64").sum(),
-        "complaint_days": events.age.min(where=complaint),
-        "resolution_days": took.sum(where=complaint & solved).cast("float64")
+        "complaint_days": only(events.age, complaint).min(),
+        "resolution_days": only(took, complaint & solved).sum().cast("float64")
         / (complaint & solved).cast("int64").sum().cast("float64").nullif(0.0),
         "last_contact_days": events.age.min(),
     }

@@ -17,7 +17,7 @@ from features.breadth import BREADTH
 from features.campaigns import CAMPAIGNS, REFERRALS
 from features.contract import TABLES, Kind, TableContract
 from features.contracts import CONTRACTS
-from features.days import day_facts, merge_days, with_gaps
+from features.days import day_facts, merge_days, with_ends, with_gaps
 from features.family import Family
 from features.first_basket import FIRST_BASKET
 from features.interactions import INTERACTIONS
@@ -98,6 +98,7 @@ def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
         days = with_gaps(merge_days(past(facts, cuts)), _KEYS)
     else:
         days = past(with_gaps(facts, ["customer_id"]), cuts)
+    days = with_ends(days)
     families: tuple[Family, ...] = _ORDER_FAMILIES
     if tables.calendar is not None:
         days, families = at_purchases(days, tables.calendar), (*families, HOLIDAYS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from features.exact import from_units, ratio
+from features.exact import from_units, only, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["RETURNS"]
@@ -61,7 +61,7 @@ def _measures(days: ir.Table) -> dict[str, Any]:
     return {
         "returns_count": days.returns.sum(),
         "returns_value": from_units(days.returns_u.sum()),
-        "returns_90d": from_units(days.returns_u.sum(where=days.age <= 90)),
+        "returns_90d": from_units(only(days.returns_u, days.age <= 90).sum()),
         "discount_value": from_units(days.discount_u.sum()),
         "_discounted": days.discounted_lines.sum(),
     }

@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from features.exact import from_units, ratio
+from features.exact import from_units, only, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["RFM", "WINDOWS", "buyers"]
@@ -97,9 +97,9 @@ def _measures(days: ir.Table) -> dict[str, Any]:
     bought = days.bought == 1
     year = days.age <= 365
     found: dict[str, Any] = {
-        "_first_age": days.age.max(where=bought),
+        "_first_age": only(days.age, bought).max(),
         "_any_age": days.age.max(),
-        "_last_age": days.age.min(where=bought),
+        "_last_age": only(days.age, bought).min(),
         "_last_any_age": days.age.min(),
         "purchase_days": days.bought.sum(),
         "orders_total": days.orders.sum(),
@@ -107,15 +107,15 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "_spend_u": days.spend_u.sum(),
         "spend_total": from_units(days.spend_u.sum()),
         "value_total": from_units(days.net_u.sum()),
-        "_first_u": days.spend_u.argmax(days.age, where=bought).fill_null(0),
-        "value_365d": from_units(days.net_u.sum(where=year)),
-        "_margin_365d": from_units(days.margin_u.sum(where=year)),
+        "_first_u": only(days.spend_u, days["first"]).sum().fill_null(0),
+        "value_365d": from_units(only(days.net_u, year).sum()),
+        "_margin_365d": from_units(only(days.margin_u, year).sum()),
         "_costed": days.costed_lines.sum(),
     }
     for w in WINDOWS:
         recent = days.age <= w
-        found[f"spend_{w}d"] = from_units(days.spend_u.sum(where=recent))
-        found[f"orders_{w}d"] = days.orders.sum(where=recent).fill_null(0)
+        found[f"spend_{w}d"] = from_units(only(days.spend_u, recent).sum())
+        found[f"orders_{w}d"] = only(days.orders, recent).sum().fill_null(0)
     return found
 
 

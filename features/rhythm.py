@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.exact import ratio
+from features.exact import only, ratio
 from features.family import ColumnDoc, Family
 
 __all__ = ["RHYTHM"]
@@ -90,7 +90,7 @@ def _measures(days: ir.Table) -> dict[str, Any]:
         "_gap_squares": (days.gap * days.gap).sum(),
         "gap_median": days.gap.median().cast("float64"),
         "gap_max": days.gap.max().cast("float64"),
-        "gap_last": days.gap.argmin(days.age, where=days.gap.notnull()).cast("float64"),
+        "gap_last": only(days.gap, days["last"]).sum().cast("float64"),
     }
 
 

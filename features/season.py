@@ -8,7 +8,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.exact import from_units
+from features.exact import from_units, only
 from features.family import ColumnDoc, Family
 
 __all__ = ["SEASON"]
@@ -65,10 +65,10 @@ _DOCS = (
 
 
 def _measures(days: ir.Table) -> dict[str, Any]:
-    found: dict[str, Any] = {"_first_day": days.day.min(where=days.bought == 1).coalesce(days.day.min())}
+    found: dict[str, Any] = {"_first_day": only(days.day, days.bought == 1).min().coalesce(days.day.min())}
     for h in _AHEAD:
         window = (days.age <= 365) & (days.age > 365 - h)
-        found[f"_year_ago_{h}"] = from_units(days.spend_u.sum(where=window))
+        found[f"_year_ago_{h}"] = from_units(only(days.spend_u, window).sum())
     return found
 
 

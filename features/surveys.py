@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from features.exact import ratio, to_units
+from features.exact import only, ratio, to_units
 from features.family import ColumnDoc, Family
 
 __all__ = ["SURVEYS"]
@@ -63,8 +63,8 @@ _DOCS = (
 
 def _mean(value: Any, where: Any = None) -> Any:
     keep = value.notnull() if where is None else value.notnull() & where
-    units = to_units(value).sum(where=keep)
-    return ratio(units.cast("float64") / 10_000.0, value.count(where=keep))
+    units = only(to_units(value), keep).sum()
+    return ratio(units.cast("float64") / 10_000.0, only(value, keep).count())
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.exact import FINE, MONEY, from_units, ratio, to_units
+from features.exact import FINE, MONEY, from_units, only, ratio, to_units
 from features.family import ColumnDoc, Family
 
 __all__ = ["TREND"]
@@ -134,10 +134,10 @@ def _weighted(value: Any, age: Any, span: int, scale: int) -> Any:
 def _windows(days: ir.Table, w: int) -> dict[str, Any]:
     now, before = days.age <= w, (days.age > w) & (days.age <= 2 * w)
     return {
-        f"_spend_now_{w}": from_units(days.spend_u.sum(where=now)),
-        f"_spend_before_{w}": from_units(days.spend_u.sum(where=before)),
-        f"_orders_now_{w}": days.orders.sum(where=now).fill_null(0),
-        f"_orders_before_{w}": days.orders.sum(where=before).fill_null(0),
+        f"_spend_now_{w}": from_units(only(days.spend_u, now).sum()),
+        f"_spend_before_{w}": from_units(only(days.spend_u, before).sum()),
+        f"_orders_now_{w}": only(days.orders, now).sum().fill_null(0),
+        f"_orders_before_{w}": only(days.orders, before).sum().fill_null(0),
     }
 
 
@@ -145,13 +145,13 @@ def _measures(days: ir.Table) -> dict[str, Any]:
     bought = days.bought == 1
     log_spend = to_units((days.spend_u.cast("float64") / MONEY + 1.0).ln(), 1_000_000)
     found: dict[str, Any] = {
-        "value_last": from_units(days.spend_u.argmin(days.age, where=bought)),
+        "value_last": from_units(only(days.spend_u, days["last"]).sum()),
         "value_max": from_units(days.spend_u.max()),
-        "_sum_t": days.age.sum(where=bought),
-        "_sum_tt": (days.age * days.age).sum(where=bought),
-        "_sum_tv": (days.age.cast("int64") * days.spend_u).sum(where=bought),
-        "_log_sum": log_spend.sum(where=bought),
-        "_log_squares": (log_spend * log_spend).sum(where=bought),
+        "_sum_t": only(days.age, bought).sum(),
+        "_sum_tt": only(days.age * days.age, bought).sum(),
+        "_sum_tv": only(days.age.cast("int64") * days.spend_u, bought).sum(),
+        "_log_sum": only(log_spend, bought).sum(),
+        "_log_squares": only(log_spend * log_spend, bought).sum(),
         "months_active": days.new_month.sum(),
     }
     for w in _WINDOWS:

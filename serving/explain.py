@@ -7,6 +7,8 @@ up to the score, also as printed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -16,10 +18,23 @@ from numpy.typing import NDArray
 from features.errors import ConfigError, ModelError
 from serving.phrases import Lang, Quantities, check_lang, fill
 from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, group_of
-from strategies.columns import Numbers
+from strategies.columns import Columns, Numbers, Places
 from training.models.head import sigmoid
 
-__all__ = ["group_contributions", "log_odds", "phrases_of", "probability", "reasons", "share"]
+__all__ = [
+    "WEIGHTS",
+    "group_contributions",
+    "group_weights",
+    "log_odds",
+    "phrases_of",
+    "probability",
+    "reasons",
+    "sentences",
+    "share",
+]
+
+WEIGHTS: Final = (*GROUP_CODES, "base")
+"""What a score is added up from, in this order: the groups, and the starting point."""
 
 _FEWEST_REASONS: Final = 3
 _SEPARATOR: Final[dict[str, str]] = {"en": "; ", "zh": "；"}
@@ -33,6 +48,9 @@ _SUM: Final[dict[str, str]] = {
 }
 # A season that changes the number who order by less is named without a figure.
 _LEAST_SHIFT: Final = 0.005
+_SEASON: Final = GROUP_CODES.index("season")
+# Rows added up at once; more would only take more memory.
+_BLOCK: Final = 5_000
 
 
 def group_contributions(contributions: pd.DataFrame) -> pd.DataFrame:
@@ -60,23 +78,50 @@ def group_contributions(contributions: pd.DataFrame) -> pd.DataFrame:
     >>> float(found.loc[0, "rhythm"]), float(found.sum(axis=1)[0])
     (0.25, -0.75)
     """
-    names = [str(name) for name in contributions.columns]
+    names = tuple(str(name) for name in contributions.columns)
+    values = contributions.to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.DataFrame(group_weights(names, values), columns=list(WEIGHTS), index=contributions.index)
+
+
+def group_weights(names: tuple[str, ...], contributions: Numbers) -> Numbers:
+    """`group_contributions` of a plain matrix, columns as in `WEIGHTS`.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Features, and ``base``.
+    contributions : array, shape (customers, names)
+        Log-odds of churn.
+    """
+    order, group = _order(names)
+    _check_finite(contributions, names)
+    found = np.empty((len(contributions), len(WEIGHTS)))
+    for start in range(0, len(contributions), _BLOCK):
+        part = contributions[start : start + _BLOCK].take(order, axis=1)
+        cells = np.arange(len(part))[:, np.newaxis] * len(WEIGHTS) + group
+        # Added one by one in the order given, so that the last bit depends on nothing else.
+        sums = np.bincount(cells.ravel(), part.ravel(), minlength=len(part) * len(WEIGHTS))
+        found[start : start + len(part)] = sums.reshape(len(part), len(WEIGHTS))
+    return found
+
+
+@lru_cache(maxsize=16)
+def _order(names: tuple[str, ...]) -> tuple[Places, Places]:
+    """The columns in the order of their names, and the place in `WEIGHTS` that each is added to."""
     if "base" not in names or len(set(names)) < len(names):
         raise ModelError(
             f"reasons: the contributions have {len(names)} columns, "
             f"{'one of them twice' if 'base' in names else 'but no base'}; expected one per feature and base."
         )
-    values = contributions.to_numpy(dtype=np.float64, na_value=np.nan)
-    _check_finite(values, names)
-    totals = {code: np.zeros(len(contributions)) for code in (*GROUP_CODES, "base")}
-    # Always added in the order of the names, so that the last bit depends on nothing else.
-    for name, place in sorted(zip(names, range(len(names)), strict=True)):
-        totals["base" if name == "base" else group_of(name)] += values[:, place]
-    return pd.DataFrame(totals, index=contributions.index)
+    order = sorted(range(len(names)), key=names.__getitem__)
+    codes = ["base" if names[place] == "base" else group_of(names[place]) for place in order]
+    return np.array(order, dtype=np.intp), np.array([WEIGHTS.index(code) for code in codes], dtype=np.intp)
 
 
-def _check_finite(values: Numbers, names: list[str]) -> None:
+def _check_finite(values: Numbers, names: Sequence[str]) -> None:
     wrong = ~np.isfinite(values)
+    if not wrong.any():
+        return
     for place in np.flatnonzero(wrong.any(axis=0))[:1]:
         raise ModelError(
             f"reasons: the contribution of {names[place]} is not finite in {int(wrong[:, place].sum())} of "
@@ -86,7 +131,13 @@ def _check_finite(values: Numbers, names: list[str]) -> None:
 
 def log_odds(groups: pd.DataFrame) -> Numbers:
     """The score that the groups and ``base`` add up to, in log-odds of churn."""
-    return groups.to_numpy(np.float64).sum(axis=1)
+    return _odds(groups.to_numpy(np.float64))
+
+
+def _odds(weights: Numbers) -> Numbers:
+    # Added from the first to the last: the bits of a plain sum depend on the number of rows.
+    odds: Numbers = np.add.accumulate(weights, axis=1)[:, -1]
+    return odds
 
 
 def probability(groups: pd.DataFrame) -> Numbers:
@@ -150,23 +201,59 @@ def reasons(
     everything else +0.00, starting point -1.00: together -0.40, a risk of 40%
     """
     check_lang(lang)
-    if not _FEWEST_REASONS <= top <= len(GROUPS):
-        raise ConfigError(f"reasons: top is {top}; expected {_FEWEST_REASONS} to {len(GROUPS)}.")
     if not features.index.equals(groups.index):
         raise ModelError(
             f"reasons: {len(features)} rows of features but {len(groups)} of contributions, or in "
             "another order; both need the same index."
         )
-    weight = groups[list(GROUP_CODES)].to_numpy(np.float64)
-    order = np.argsort(-np.abs(weight), axis=1, kind="stable")[:, :top]
-    quantities = _quantities(features, groups)
-    texts = np.empty((len(order), top + 1), dtype=object)
-    for number, group in enumerate(GROUPS):
+    weights = groups[list(WEIGHTS)].to_numpy(np.float64)
+    told = sentences(Columns.of(features), weights, (lang,), top=top, currency=currency)
+    return pd.Series(told[lang], index=features.index, name="reasons", dtype="str")
+
+
+def sentences(
+    features: Columns,
+    weights: Numbers,
+    langs: Sequence[Lang],
+    *,
+    top: int = _FEWEST_REASONS,
+    currency: str = "",
+) -> dict[Lang, list[str]]:
+    """`reasons` in several languages at once, of plain arrays.
+
+    Parameters
+    ----------
+    features : Columns
+        Quantities to quote.
+    weights : array, shape (customers, groups and base)
+        Of `group_weights`.
+    langs : sequence of {"en", "zh"}
+        Languages.
+    top : int
+        Number of reasons, 3 up to the number of groups.
+    currency : str
+        Code of the currency, or nothing.
+
+    Returns
+    -------
+    dict of str to list of str
+        By language, one text per customer.
+    """
+    if not _FEWEST_REASONS <= top <= len(GROUPS):
+        raise ConfigError(f"reasons: top is {top}; expected {_FEWEST_REASONS} to {len(GROUPS)}.")
+    order = np.argsort(-np.abs(weights[:, :-1]), axis=1, kind="stable")[:, :top]
+    quantities = _quantities(features, weights)
+    texts = {lang: np.empty((len(order), top + 1), dtype=object) for lang in langs}
+    for number in np.unique(order).tolist():
         rows, place = np.nonzero(order == number)
-        said = fill(group.phrases, quantities, rows, lang=lang, currency=currency)
-        texts[rows, place] = said + _suffixes(weight[rows, number], _DIRECTION[lang])
-    texts[:, top] = _sums(np.take_along_axis(weight, order, axis=1), groups, lang)
-    return _joined(texts, features.index, lang)
+        for lang in langs:
+            said = fill(GROUPS[number].phrases, quantities, rows, lang=lang, currency=currency)
+            texts[lang][rows, place] = said + _suffixes(weights[rows, number], _DIRECTION[lang])
+    sums = _sums(np.take_along_axis(weights, order, axis=1), weights)
+    for lang in langs:
+        lines = [_SUM[lang].format(rest, base, score, share(p)) for rest, base, score, p in sums]
+        texts[lang][:, top] = np.array(lines, dtype=object)
+    return {lang: [_SEPARATOR[lang].join(row) for row in texts[lang].tolist()] for lang in langs}
 
 
 def phrases_of(
@@ -182,18 +269,18 @@ def phrases_of(
     'no order for 1 day'
     """
     check_lang(lang)
-    quantities, rows = _quantities(features, groups), np.arange(len(features))
+    weights = groups[list(WEIGHTS)].to_numpy(np.float64)
+    quantities, rows = _quantities(Columns.of(features), weights), np.arange(len(features))
     said = {g.code: fill(g.phrases, quantities, rows, lang=lang, currency=currency) for g in GROUPS}
     return pd.DataFrame(said, index=features.index)
 
 
-def _quantities(features: pd.DataFrame, groups: pd.DataFrame) -> Quantities:
+def _quantities(features: Columns, weights: Numbers) -> Quantities:
     """The features, and what is worked out for the texts alone."""
-    score, season = log_odds(groups), groups["season"].to_numpy(np.float64)
+    score, season = _odds(weights), weights[:, _SEASON]
     # How many more order than would by their rhythm alone, as a share.
     shift = sigmoid(-score) / sigmoid(season - score) - 1.0
-    plain = Quantities(features)
-    longest, usual = plain["gap_max"], plain["gap_mean"]
+    longest, usual = features["gap_max"], features["gap_mean"]
     extra = {
         "season_fewer": np.where(shift <= -_LEAST_SHIFT, -shift, np.nan),
         "season_more": np.where(shift >= _LEAST_SHIFT, shift, np.nan),
@@ -203,14 +290,13 @@ def _quantities(features: pd.DataFrame, groups: pd.DataFrame) -> Quantities:
     return Quantities(features, DERIVED, extra)
 
 
-def _sums(named: Numbers, groups: pd.DataFrame, lang: Lang) -> NDArray[np.object_]:
-    """The line that adds up: everything else, starting point, score, probability."""
-    odds = log_odds(groups)
-    score, base = np.round(odds, 2) + 0.0, np.round(groups["base"].to_numpy(np.float64), 2) + 0.0
+def _sums(named: Numbers, weights: Numbers) -> list[tuple[float, float, float, float]]:
+    """What the last line adds up: everything else, starting point, score, probability."""
+    odds = _odds(weights)
     # Adding zero turns -0.0 into 0.0.
-    rest = np.round(score - base - np.round(named, 2).sum(axis=1), 2) + 0.0
-    lines = zip(rest.tolist(), base.tolist(), score.tolist(), sigmoid(odds).tolist(), strict=True)
-    return np.array([_SUM[lang].format(*three, share(p)) for *three, p in lines], dtype=object)
+    score, base = np.round(odds, 2) + 0.0, np.round(weights[:, -1], 2) + 0.0
+    rest = np.round(score - base - _odds(np.round(named, 2)), 2) + 0.0
+    return list(zip(rest.tolist(), base.tolist(), score.tolist(), sigmoid(odds).tolist(), strict=True))
 
 
 def share(p: float) -> str:
@@ -226,7 +312,3 @@ def _suffixes(weight: Numbers, wording: tuple[str, str, str]) -> NDArray[np.obje
         for w in np.round(weight, 2).tolist()
     ]
     return np.array(found, dtype=object)
-
-
-def _joined(texts: NDArray[np.object_], index: pd.Index, lang: Lang) -> pd.Series:
-    return pd.Series(map(_SEPARATOR[lang].join, texts), index=index, name="reasons", dtype="str")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from string import Formatter
 from typing import Final, Literal
 
@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import ConfigError
-from strategies.columns import Numbers, as_numbers
+from strategies.columns import Columns, Numbers
 
 __all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "money", "spell"]
 
@@ -91,6 +91,7 @@ def spell(value: float, unit: str, lang: str, currency: str) -> str:
     return _speller(unit, lang, currency)(value)
 
 
+@lru_cache(maxsize=256)
 def _speller(unit: str, lang: str, currency: str) -> Callable[[float], str]:
     plain: dict[str, Callable[[float], str]] = {
         "money": lambda value: money(value, currency),
@@ -140,7 +141,7 @@ class Quantities:
 
     Parameters
     ----------
-    features : DataFrame
+    features : DataFrame or Columns
         One row per customer.
     derived : mapping
         Name of a quantity to the two columns of money whose difference it is.
@@ -150,11 +151,11 @@ class Quantities:
 
     def __init__(
         self,
-        features: pd.DataFrame,
+        features: pd.DataFrame | Columns,
         derived: Mapping[str, tuple[str, str]] | None = None,
         extra: Mapping[str, Numbers] | None = None,
     ) -> None:
-        self._features = features
+        self._features = Columns.of(features) if isinstance(features, pd.DataFrame) else features
         self._derived = derived or {}
         self._read: dict[str, Numbers] = dict(extra or {})
 
@@ -168,9 +169,7 @@ class Quantities:
             left, right = self._derived[name]
             # Money holds four decimals; what lies below is the dust of the subtraction.
             return np.round(self[left] - self[right], 4)
-        if name not in self._features.columns:
-            return np.full(len(self._features), np.nan)
-        return as_numbers(self._features[name])
+        return self._features[name]
 
     def known(self, names: Sequence[str], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether all the quantities are finite numbers, for each of the rows."""
@@ -213,6 +212,8 @@ def fill(
     found = np.full(len(rows), "", dtype=object)
     left = np.arange(len(rows))
     for phrase in phrases:
+        if not left.size:
+            break
         can = quantities.known(phrase.needs, rows[left])
         said = left[can]
         found[said] = _say(phrase, quantities, rows[said], lang, currency)
@@ -223,10 +224,10 @@ def fill(
 def _say(
     phrase: Phrase, quantities: Quantities, rows: NDArray[np.intp], lang: Lang, currency: str
 ) -> NDArray[np.object_]:
-    text = np.full(len(rows), "", dtype=object)
+    parts: list[list[str]] = []
     for piece, name, unit in phrase.parts[lang]:
-        text = text + piece
+        parts.append([piece] * len(rows))
         if name:
             speak = _speller(unit, lang, currency)
-            text = text + np.array([speak(v) for v in quantities[name][rows].tolist()], dtype=object)
-    return text
+            parts.append([speak(value) for value in quantities[name][rows].tolist()])
+    return np.array(["".join(pieces) for pieces in zip(*parts, strict=True)], dtype=object)

@@ -7,34 +7,37 @@ what was frozen at training only: the same customer on the same day gets the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from datetime import date, timedelta
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.errors import NotEnoughData
+from features.errors import InputError, NotEnoughData
 from features.pipeline import FEATURES
 from features.plan import fetch_features
 from features.rfm import buyers
 from features.tables import Tables
-from serving.explain import group_contributions, reasons
+from serving.explain import WEIGHTS, group_weights, sentences
 from serving.explained import Explained, Scored
 from serving.reason_texts import QUOTED
+from serving.row_columns import DaysLater, RowColumn, as_frame, as_rows
+from strategies.columns import Columns, Numbers
 from strategies.frameworks import FrameworkSettings
-from strategies.life_cycle import LIFE_CYCLE
-from strategies.rfm_scores import RfmEdges, scores
-from strategies.satisfaction import SATISFACTION
-from strategies.satisfaction_loyalty import SATISFACTION_LOYALTY
+from strategies.life_cycle import GONE, life_cycle
+from strategies.rfm_scores import RFM_COLUMNS, RfmEdges, rfm_labels
+from strategies.satisfaction import perceived
+from strategies.satisfaction_loyalty import satisfaction_loyalty_labels
 from strategies.settings import StrategySettings
-from strategies.status import risk, status
-from strategies.strategy_table import StrategyTable, assign
-from strategies.value_at_stake import value_at_stake
-from strategies.value_class import ValueCuts, value_axes, value_class
+from strategies.status import risk_labels, status_labels
+from strategies.strategy_table import StrategyTable
+from strategies.value_at_stake import stake
+from strategies.value_class import ValueCuts, growth, value_labels, year_margin
 from training.models.bundle import Bundle
+from training.models.rows import Rows, matrix_of
 
 __all__ = ["Scorer"]
 
@@ -177,73 +180,123 @@ class Scorer:
         pandas.DataFrame
             As `score` has it, without ``reasons`` and ``reasons_zh`` when not asked to explain.
         """
-        features = known[list(FEATURES)].astype(np.float64)
-        predicted = self.bundle.predict(features, as_of)
-        found: dict[str, Any] = {
-            "customer_id": known["customer_id"],
+        features = Rows(FEATURES, matrix_of(known, FEATURES))
+        found = self._columns(features, as_of)
+        if explain:
+            weights = _weights(self.bundle, features, as_of) if groups is None else _matrix(groups)
+            found |= self._reasons(features, weights)
+        return as_frame(known["customer_id"], found)
+
+    def answer_rows(
+        self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
+    ) -> list[dict[str, Any]]:
+        """The list's rows as plain values, exactly as the stored list has them, in the order given.
+
+        Parameters
+        ----------
+        features : Rows, or array of shape (customers, features)
+            Columns in the order of `features.pipeline.FEATURES`, missing as NaN.
+        customer_ids : sequence of str
+            One per row.
+        as_of : date
+            The day the features describe.
+        explain : bool
+            Give the reasons.
+
+        Returns
+        -------
+        list of dict
+            Column to text, number or None; days as ISO text.
+
+        Raises
+        ------
+        InputError
+            The matrix has another shape.
+        """
+        rows = features if isinstance(features, Rows) else Rows(FEATURES, np.asarray(features, np.float64))
+        if rows.names != FEATURES or rows.matrix.shape != (len(customer_ids), len(FEATURES)):
+            raise InputError(
+                f"features: {len(customer_ids)} customers and a matrix of {rows.matrix.shape}; expected a row per "
+                f"customer with the {len(FEATURES)} columns of features.pipeline.FEATURES in their order."
+            )
+        found = self._columns(rows, as_of)
+        if explain:
+            found |= self._reasons(rows, _weights(self.bundle, rows, as_of))
+        return as_rows(customer_ids, found)
+
+    def _columns(self, features: Rows, as_of: date) -> dict[str, RowColumn]:
+        """Every column of the list between the id and the reasons."""
+        people, predicted = _people(features), self.bundle.answers(features, as_of)
+        found: dict[str, RowColumn] = {
             "as_of": as_of,
             "model_version": self.bundle.version,
-            "evidence": predicted["evidence"],
-            "evidence_value": predicted["evidence_value"],
-            "status": status(features["days_since_last"], self.bundle.window_days, self.settings),
+            "evidence": self.bundle.rung("churn"),
+            "evidence_value": self.bundle.rung("value", self.bundle.curve.horizons_days[-1]),
+            "status": status_labels(people["days_since_last"], self.bundle.window_days, self.settings),
             "churn_probability": predicted["churn_probability"],
             "churn_percentile": predicted["churn_percentile"],
-            "expected_next_order_date": _days_later(as_of, predicted["expected_next_order_days"]),
-            "overdue_ratio": features["overdue_ratio"],
+            "expected_next_order_date": DaysLater(as_of, predicted["expected_next_order_days"]),
+            "overdue_ratio": people["overdue_ratio"],
         }
-        found |= {str(name): predicted[name] for name in predicted if _CURVE.fullmatch(str(name))}
-        found |= self._worth(features, predicted)
-        found["rfm_score"] = scores(features, self._edges)["rfm_score"]
-        found |= self._decided(features, found)
-        if explain:
-            found |= self._reasons(features, self.groups(known, as_of) if groups is None else groups)
-        return pd.DataFrame(found, index=known.index)
+        found |= {name: predicted[name] for name in _curve(tuple(predicted))}
+        found |= self._worth(people, predicted)
+        found["rfm_score"] = rfm_labels([people[name] for name in RFM_COLUMNS], self._edges)
+        return found | self._decided(people, found)
 
-    def _worth(self, features: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, pd.Series]:
+    def _worth(self, people: Columns, predicted: Mapping[str, Numbers]) -> dict[str, RowColumn]:
         """Current value, value at stake and value class; all in margin."""
         curve = self.bundle.curve
-        axes = value_axes(features, predicted, margin_rate=curve.margin_rate)
+        now = year_margin(people["margin_365d"], people["value_365d"], margin_rate=curve.margin_rate)
+        more = growth(predicted["expected_margin_year"], now)
         margin = predicted[f"expected_margin_{max(curve.horizons_days)}d"]
-        stake = value_at_stake(predicted["churn_probability"], margin)
-        return {**_columns(axes), "value_at_stake": stake, "value_class": value_class(axes, self._cuts)}
-
-    def _decided(self, features: pd.DataFrame, found: dict[str, Any]) -> dict[str, pd.Series]:
-        """Stage, satisfaction and loyalty, risk, and the strategy of their cell of the table."""
-        labels = {
-            "risk": risk(found["churn_probability"], self.settings),
-            **self._stage_and_loyalty(features, found),
-        }
-        known = {name: found[name] for name in ("value_class", "status")}
-        chosen = assign(pd.DataFrame(labels | known), self.table).drop(columns="strategy_reason")
-        return {**labels, **_columns(chosen)}
-
-    def _stage_and_loyalty(self, features: pd.DataFrame, found: dict[str, Any]) -> dict[str, pd.Series]:
-        """By the customer alone: neither the customer base nor an earlier list has a say."""
-        people = features.assign(customer_id=found["customer_id"], status=found["status"])
-        thresholds = self.frameworks
-        content = SATISFACTION.label(people, {}, thresholds.satisfaction, None).columns["satisfaction"]
-        people = people.assign(satisfaction=content)
-        stage = LIFE_CYCLE.label(people, {}, thresholds.life_cycle, None)
-        cell = SATISFACTION_LOYALTY.label(people, {}, thresholds.satisfaction_loyalty, None)
         return {
-            "lifecycle_stage": stage.columns["lifecycle_stage"],
-            "satisfaction_loyalty": cell.columns["satisfaction_loyalty"],
+            "current_value": now,
+            "growth_potential": more,
+            "value_at_stake": stake(predicted["churn_probability"], margin),
+            "value_class": value_labels(now, more, self._cuts),
         }
 
-    def _reasons(self, features: pd.DataFrame, groups: pd.DataFrame) -> dict[str, pd.Series]:
-        tell = partial(reasons, features, groups, currency=self.currency)
-        return {"reasons": tell(lang="en"), "reasons_zh": tell(lang="zh")}
+    def _decided(self, people: Columns, found: Mapping[str, Any]) -> dict[str, RowColumn]:
+        """Risk, stage, satisfaction and loyalty, and the strategy of their cell of the table.
+
+        By the customer alone: neither the customer base nor an earlier list has a say.
+        """
+        settings, state = self.frameworks, found["status"]
+        content = perceived(people["satisfaction_last"], people["satisfaction_gap"])
+        labels = {
+            "risk": risk_labels(found["churn_probability"], self.settings),
+            "lifecycle_stage": life_cycle(people, state.among(*GONE), settings.life_cycle).stage,
+            "satisfaction_loyalty": satisfaction_loyalty_labels(
+                content, people["loyalty"], settings.satisfaction_loyalty
+            ),
+        }
+        chosen = self.table.assigned({**labels, "value_class": found["value_class"], "status": state})
+        return {**labels, **{name: chosen[name] for name in chosen if name != "strategy_reason"}}
+
+    def _reasons(self, features: Rows, weights: Numbers) -> dict[str, RowColumn]:
+        told = sentences(_people(features), weights, ("en", "zh"), currency=self.currency)
+        return {"reasons": told["en"], "reasons_zh": told["zh"]}
+
+
+def _people(features: Rows) -> Columns:
+    return Columns(dict(zip(features.names, features.matrix.T, strict=True)), len(features.matrix))
+
+
+@lru_cache(maxsize=16)
+def _curve(predicted: tuple[str, ...]) -> tuple[str, ...]:
+    """The predictions that are columns of the list by their own name."""
+    return tuple(name for name in predicted if _CURVE.fullmatch(name))
 
 
 def _groups(bundle: Bundle, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    return group_contributions(bundle.contributions(known[list(FEATURES)].astype(np.float64), as_of))
+    weights = _weights(bundle, Rows(FEATURES, matrix_of(known, FEATURES)), as_of)
+    return pd.DataFrame(weights, columns=list(WEIGHTS), index=known.index)
 
 
-def _columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    return {str(name): column for name, column in frame.items()}
+def _weights(bundle: Bundle, features: Rows, as_of: date) -> Numbers:
+    parts = bundle.contributions(features.frame(pd.RangeIndex(len(features.matrix))), as_of)
+    return group_weights(tuple(parts.columns), parts.to_numpy(np.float64))
 
 
-def _days_later(as_of: date, days: pd.Series) -> pd.Series:
-    """Dates as `date`; missing beyond the longest horizon."""
-    dates = [None if np.isnan(d) else as_of + timedelta(days=int(d)) for d in days]
-    return pd.Series(dates, index=days.index, dtype=object)
+def _matrix(groups: pd.DataFrame) -> Numbers:
+    return groups[list(WEIGHTS)].to_numpy(np.float64)

@@ -1,0 +1,89 @@
+"""Columns of the list before they are a table: as a data frame, or as rows of plain values.
+
+For one customer a data frame of sixty columns takes longer to build than the customer takes to score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from strategies.columns import Labels, Numbers
+
+__all__ = ["DaysLater", "RowColumn", "as_frame", "as_rows"]
+
+
+@dataclass(frozen=True)
+class DaysLater:
+    """A column of days, each so many after one and the same; missing where the number is.
+
+    Examples
+    --------
+    >>> DaysLater(date(2026, 2, 27), np.array([2.0, np.nan])).dates()
+    [datetime.date(2026, 3, 1), None]
+    """
+
+    start: date
+    days: Numbers
+
+    def dates(self) -> list[date | None]:
+        """The days."""
+        return [None if np.isnan(n) else self.start + timedelta(days=int(n)) for n in self.days.tolist()]
+
+
+RowColumn = Numbers | Labels | DaysLater | list[str] | str | date
+"""Numbers, labels, days or texts, one per customer; or one text or day for all."""
+
+
+def as_frame(customer_ids: pd.Series, columns: Mapping[str, RowColumn]) -> pd.DataFrame:
+    """The columns as a table, behind the ids and with their index.
+
+    Examples
+    --------
+    >>> found = {"risk": Labels(("low",), np.array([0])), "clv": np.array([1.5]), "model_version": "v1"}
+    >>> as_frame(pd.Series(["a"]), found)
+      customer_id risk  clv model_version
+    0           a  low  1.5            v1
+    """
+    index = customer_ids.index
+    found = {name: _series(column, index) for name, column in columns.items()}
+    return pd.DataFrame({"customer_id": customer_ids, **found}, index=index)
+
+
+def _series(column: RowColumn, index: pd.Index) -> Any:
+    if isinstance(column, Labels):
+        return column.column(index)
+    if isinstance(column, DaysLater):
+        return pd.Series(column.dates(), index=index, dtype=object)
+    return pd.Series(column, index=index, dtype="str") if isinstance(column, list) else column
+
+
+def as_rows(customer_ids: Sequence[str], columns: Mapping[str, RowColumn]) -> list[dict[str, Any]]:
+    """The columns as rows of plain values, as the stored list has them: missing as None, days as ISO text.
+
+    Examples
+    --------
+    >>> as_rows(["a"], {"as_of": date(2026, 3, 1), "clv": np.array([np.nan])})
+    [{'customer_id': 'a', 'as_of': '2026-03-01', 'clv': None}]
+    """
+    names = ["customer_id", *columns]
+    values = [customer_ids, *(_values(column, len(customer_ids)) for column in columns.values())]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _values(column: RowColumn, size: int) -> Sequence[Any]:
+    if isinstance(column, np.ndarray):
+        # Only what is not a number differs from itself.
+        return [value if value == value else None for value in column.tolist()]
+    if isinstance(column, Labels):
+        return column.texts()
+    if isinstance(column, DaysLater):
+        return [None if day is None else day.isoformat() for day in column.dates()]
+    if isinstance(column, list):
+        return column
+    return [column.isoformat() if isinstance(column, date) else column] * size

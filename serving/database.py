@@ -19,6 +19,10 @@ WAIT_SECONDS = 30
 # A row of a list takes 2 to 3 KB: pages of the usual 4 KB hold one and waste the rest.
 PAGE_BYTES = 16_384
 _RETRY_SECONDS = 0.01
+# Seconds for a connection; milliseconds for what was sent and is not confirmed.
+_PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
+# Lock not available, deadlock found, serialization failure: another process was first.
+_CONTENDED = ("55P03", "40P01", "40001")
 
 
 def open_state(url: str) -> tuple[sa.Engine, dict[bool, dict[str, Any]]]:
@@ -48,15 +52,34 @@ def open_engine(url: sa.URL) -> sa.Engine:
         The file cannot be made.
     """
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(
-            url, isolation_level="REPEATABLE READ", pool_pre_ping=True, hide_parameters=True
-        )
+        return _server_engine(url)
     if url.database and url.database != ":memory:":
         _private_file(Path(url.database))
     engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _server_engine(url: sa.URL) -> sa.Engine:
+    """An engine for PostgreSQL that neither waits for ever for a lock nor for a server that does not answer."""
+    known = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+    engine = sa.create_engine(
+        url,
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=known if url.get_backend_name() == "postgresql" else {},
+    )
+    if url.get_backend_name() == "postgresql":
+        sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {1000 * WAIT_SECONDS + 1}")  # milliseconds; 0 would be for ever
+    connection.commit()
 
 
 def transaction_options(engine: sa.Engine) -> dict[bool, dict[str, Any]]:
@@ -108,7 +131,7 @@ def _private_file(path: Path) -> None:
 def explained_error(error: DBAPIError | sqlite3.Error, writing: bool) -> RetainError:
     """A failure of the database as an error of Retain, which quotes no customer's row."""
     cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
-    if "locked" in cause:
+    if "locked" in cause or getattr(getattr(error, "orig", None), "sqlstate", None) in _CONTENDED:
         return LockedError(
             "state database: another process is writing. Wait until it is done, then try again."
         )

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from features.errors import RetainError
 from serving.explain import group_contributions
@@ -56,3 +57,13 @@ def open_at_once(url: str) -> list[Exception]:
     for thread in threads:
         thread.join()
     return errors
+
+
+def sql(url: str, statement: str) -> list[tuple[object, ...]]:
+    """The rows that one statement gives, on a connection of its own."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        found = connection.execute(sa.text(statement))
+        rows = [tuple(row) for row in found] if found.returns_rows else []
+    engine.dispose()
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import date
 
@@ -15,7 +14,7 @@ from features.errors import ConfigError, InputError
 from serving.decision_log import DecisionLog, Saved
 from serving.store import Store
 from tests.serving.logged import decisions
-from tests.serving.saved_runs import run_info, scores
+from tests.serving.saved_runs import run_info, scores, sql
 
 
 @pytest.fixture
@@ -153,9 +152,7 @@ def test_a_database_that_held_only_scores_is_mended_and_scores_stay(url: str) ->
 
 def test_a_log_of_another_layout_is_refused(url: str) -> None:
     DecisionLog(url).close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("UPDATE decision_log_schema SET version = 9")
-    raw.close()
+    sql(url, "UPDATE decision_log_schema SET version = 9")
     with pytest.raises(ConfigError, match="version 9, this program reads 1"):
         DecisionLog(url)
 
@@ -172,9 +169,7 @@ def test_the_tables_can_be_made_on_postgresql() -> None:
 
 def test_nothing_of_the_engine_is_told_when_it_fails(log: DecisionLog, url: str) -> None:
     log.save(decisions())
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as raw:
-        raw.execute("DROP TABLE decisions")
-    raw.close()
+    sql(url, "DROP TABLE decisions")
     with pytest.raises(InputError, match="could not be read") as caught:
         log.decisions()
     assert "canary" not in str(caught.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
 import stat
 import struct
 import subprocess
@@ -27,7 +26,7 @@ from serving import database
 from serving import store as module
 from serving.lookup import without_reasons
 from serving.store import Store
-from tests.serving.saved_runs import open_at_once, run_info, scores
+from tests.serving.saved_runs import open_at_once, run_info, scores, sql
 
 HELPER = Path(__file__).with_name("killed_saver.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,13 +92,8 @@ def test_new_run_replaces_scores_and_keeps_records(store, url):
     store.save_run(run_info("run-2", rows=1), pd.DataFrame({"customer_id": ["9"], "clv": [2.0]}))
     assert store.latest_run().run_id == "run-2"
     assert store.get(["007", "7", "9"]) == {"9": {"customer_id": "9", "clv": 2.0}}
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        assert database.execute("SELECT run_id FROM runs ORDER BY position").fetchall() == [
-            ("run-1",),
-            ("run-2",),
-        ]
-        assert database.execute("SELECT count(*) FROM scores").fetchall() == [(1,)]
-    database.close()
+    assert sql(url, "SELECT run_id FROM runs ORDER BY position") == [("run-1",), ("run-2",)]
+    assert sql(url, "SELECT count(*) FROM scores") == [(1,)]
 
 
 def test_saving_a_run_again_replaces_it(store):
@@ -131,8 +125,8 @@ def test_more_ids_than_one_query_takes(store):
     assert [row["clv"] for row in store.get(ids[::-1]).values()] == list(range(len(ids)))[::-1]
 
 
-def test_files_and_folder_are_private(store, tmp_path):
-    store.save_run(run_info(), scores())
+def test_files_and_folder_are_private(file_store, tmp_path):
+    file_store.save_run(run_info(), scores())
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "state").iterdir()}
     assert modes.keys() == {"retain.db", "retain.db-wal", "retain.db-shm"}
     assert set(modes.values()) == {0o600}
@@ -229,26 +223,27 @@ def test_second_writer_is_told(store, url, monkeypatch):
     second.close()
 
 
-def test_full_disk_keeps_the_old_run_and_quotes_no_customer(store):
-    store.save_run(run_info("old"), scores())
-    with store._tables.reading() as connection:
+def test_full_disk_keeps_the_old_run_and_quotes_no_customer(file_store):
+    file_store.save_run(run_info("old"), scores())
+    with file_store._tables.reading() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 30")  # SQLite's own full disk
     many = pd.DataFrame({"customer_id": [f"canary-{i}" for i in range(500)], "note": "x" * 1000})
     with pytest.raises(PublishError, match=r"could not be written \(database or disk is full\)") as caught:
-        store.save_run(run_info("new", 500), many)
+        file_store.save_run(run_info("new", 500), many)
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
-    assert store.latest_run().run_id == "old"
+    assert file_store.latest_run().run_id == "old"
 
 
-def test_damaged_and_foreign_databases_are_refused(tmp_path, url):
+def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "text.db").write_text("customer_id,clv\n" * 500)
     with pytest.raises(InputError, match=r"could not be read \(file is not a database\)"):
         Store(f"sqlite:///{tmp_path / 'text.db'}")
+
+
+def test_a_database_of_another_layout_is_refused(url):
     Store(url).close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE retain_schema SET version = 99")
-    database.close()
+    sql(url, "UPDATE retain_schema SET version = 99")
     with pytest.raises(ConfigError, match="state database is version 99, this program reads 3"):
         Store(url)
 

@@ -1,77 +1,139 @@
-"""Running the endpoint: checks first, then one process, one listening socket, and a clean end.
+"""Running the endpoint: one listening socket, as many processes behind it as wanted, and a clean end.
 
-On SIGTERM or Ctrl-C readiness turns 503 at once, requests go on being answered for a second so that load
-balancers notice, then the socket closes, what is in flight is finished (25 s at most) and the process ends
+On SIGTERM or Ctrl-C readiness turns 503 at once in all workers, requests go on being answered for a second so that
+load balancers notice, then the socket closes, what is in flight is finished (25 s at most) and the process ends
 with 0. A second signal ends it without waiting.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import ipaddress
+import logging
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import uvicorn
-
-from features.errors import ConfigError, ModelError, UnsafeError
+from features.errors import ConfigError, UnsafeError
 from features.publish import publish_file
-from serving.guard import State
+from serving.child import Job, Link
 from serving.live import LiveSettings
-from serving.opening import start_check, wait_check
+from serving.supervisor import Events, Supervisor
 
 if TYPE_CHECKING:
     from serving.wire import App
 
-__all__ = ["serve"]
+__all__ = ["Prepared", "prepare", "serve"]
 
-_DRAIN_SECONDS = 1.0
-_FINISH_SECONDS = 25
-_IDLE_SECONDS = 5
-_BACKLOG = 1024
-_SPARE_FILES = 64
+_log = logging.getLogger("retain.serving")
+# A second of draining, 25 to finish, and a little to end.
+_STOP_SECONDS = 28.0
+# What a worker would import at its first request otherwise. DuckDB is not among them: it starts threads.
+_HEAVY = ("features.plan", "lightgbm", "serving.scorer", "serving.store", "uvloop")
 
 
-def serve(settings: LiveSettings, file: Path, *, announce: Callable[[str], None]) -> None:
+def serve(
+    settings: LiveSettings,
+    file: Path,
+    *,
+    announce: Callable[[str], None],
+    agent: Callable[[], None] | None = None,
+) -> None:
     """Serve until a signal comes.
 
     Parameters
     ----------
     settings : LiveSettings
-        What to serve, where, and within which limits.
+        What to serve, where, with how many workers, and within which limits.
     file : Path
-        Where the settings are written for the child process and for ``bentoml serve``.
+        Where the settings are written for the processes that answer and for ``bentoml serve``.
     announce : callable
-        Called once with the address, when requests are answered.
+        Called once with the address, when all workers answer.
+    agent : callable, optional
+        Run in a process beside the workers, which need not be there: it fetches new models.
 
     Raises
     ------
     UnsafeError
         The address is reachable from other machines and no keys are configured.
     ConfigError
-        The address cannot be listened on.
+        The address cannot be listened on, or what the configuration names cannot be used.
     ModelError
-        The bundle or the store cannot be opened.
+        No model could be opened.
     """
     _refuse_open_door(settings)
     listener = _bind(settings.serving.host, settings.serving.port)
-    with contextlib.closing(listener), _private_folder():
-        publish_file(file, lambda part: _write(part, settings))
-        os.environ["RETAIN_SERVICE"] = str(file.absolute())
-        child = start_check(file)
-        try:
-            app, state = _application(settings)
-        except BaseException:
-            child.kill()
-            raise
-        wait_check(child)
-        _Server(_config(app, settings), state, lambda: announce(_address(listener))).run([listener])
+    publish_file(file, lambda part: _write(part, settings))
+    os.environ["RETAIN_SERVICE"] = str(file.absolute())
+    with contextlib.closing(listener), prepare() as prepared:
+        address = _address(listener)
+        events = Events(
+            ready=lambda: announce(address),
+            stopping=listener.close,
+            ended=partial(_forget_gauges, prepared.metrics),
+            log=_log.error,
+        )
+        jobs = _jobs(settings, listener, prepared.app)
+        if agent is not None:
+            jobs.append(Job("agent", partial(_fetch, agent, listener), vital=False))
+        Supervisor(jobs, events, stop_seconds=_STOP_SECONDS).run()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all workers share: the application, whose model each opens itself, and the folder of their metrics."""
+
+    app: App
+    metrics: Path
+
+
+@contextlib.contextmanager
+def prepare() -> Iterator[Prepared]:
+    """Import everything that a worker needs, once, and open nothing.
+
+    Yields
+    ------
+    Prepared
+        For as long as the folder of the metrics shall be there.
+    """
+    with _private_folder() as metrics:
+        from serving.service import application
+        from serving.worker import raise_file_limit
+
+        for name in _HEAVY:
+            importlib.import_module(name)
+        raise_file_limit()
+        yield Prepared(application(), metrics)
+
+
+def _jobs(settings: LiveSettings, listener: socket.socket, app: App) -> list[Job]:
+    work = partial(_answer, settings, listener, app)
+    return [Job(f"worker {number + 1}", work) for number in range(settings.serving.workers)]
+
+
+def _answer(settings: LiveSettings, listener: socket.socket, app: App, link: Link) -> None:
+    """What a worker does."""
+    from serving.guard import State
+    from serving.service import guarded
+    from serving.worker import Worker
+
+    state = State()
+    guard = guarded(app, settings, state=state)
+    worker = Worker(guard, settings.serving, state=state, ready=lambda: link.ready(worker.stop))
+    worker.answer(listener)
+
+
+def _fetch(agent: Callable[[], None], listener: socket.socket, link: Link) -> None:
+    """What the process beside the workers does; it must not hold the port."""
+    listener.close()
+    link.ready(lambda: os._exit(0))
+    agent()
 
 
 def _write(part: Path, settings: LiveSettings) -> None:
@@ -115,7 +177,7 @@ def _address(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _private_folder() -> Iterator[None]:
+def _private_folder() -> Iterator[Path]:
     """A folder of this process alone for what BentoML keeps, named before BentoML is imported."""
     with tempfile.TemporaryDirectory(prefix="retain-serve-") as folder:
         metrics = Path(folder) / "metrics"
@@ -126,64 +188,11 @@ def _private_folder() -> Iterator[None]:
             "DO_NOT_TRACK": "true",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         }
-        yield
+        yield metrics
 
 
-def _application(settings: LiveSettings) -> tuple[App, State]:
-    from serving.service import application, guarded
+def _forget_gauges(folder: Path, process_id: int) -> None:
+    """Take the gauges of a process that is no more out of the metrics; its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead
 
-    state = State()
-    return guarded(application(), settings, state=state), state
-
-
-def _config(app: Any, settings: LiveSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="auto",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        # The caller's address decides who is local, so no header may change it.
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        limit_concurrency=_most_connections(settings.serving.max_concurrency),
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=_FINISH_SECONDS,
-    )
-
-
-def _most_connections(concurrency: int) -> int:
-    """Connections at a time: many idle ones for each that asks, but fewer than the process may open."""
-    import resource
-
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(min(16 * concurrency, files - _SPARE_FILES), concurrency)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn with an announcement, readiness that ends before the socket closes, and exit code 0."""
-
-    def __init__(self, config: uvicorn.Config, state: State, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.state, self.announce = state, announce
-        self.stopped_at = 0.0
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        except SystemExit:
-            raise ModelError("the service did not start; its reason stands above") from None
-        self.announce()
-
-    async def on_tick(self, counter: int) -> bool:
-        if self.state.stopping and time.monotonic() - self.stopped_at >= _DRAIN_SECONDS:
-            self.should_exit = True
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.state.stopping:
-            self.should_exit = self.force_exit = True
-        self.state.stopping, self.stopped_at = True, time.monotonic()
+    mark_process_dead(process_id, str(folder))

@@ -26,6 +26,10 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=64, help="Processes that answer; [serving] workers by default."),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -36,17 +40,17 @@ def serve(
 
     screen = Screen(json=json, quiet=quiet)
     project = load_config(path)
-    settings = _settings(project, host, port)
+    settings = _settings(project, host=host, port=port, workers=workers)
     screen.note(f"Checking the model {champion_path(settings.models).name} …")
     file = project.out_dir.absolute() / "service.json"
     run(settings, file, announce=lambda address: _announce(screen, settings, address))
 
 
-def _settings(project: Project, host: str | None, port: int | None) -> LiveSettings:
+def _settings(project: Project, **options: str | int | None) -> LiveSettings:
     from serving.live import LiveSettings
 
     config, keys = project.config, project.keys_file
-    chosen = {"host": host, "port": port, "keys_file": None if keys is None else keys.absolute()}
+    chosen = {**options, "keys_file": None if keys is None else keys.absolute()}
     return LiveSettings(
         models=project.models_dir.absolute(),
         store_url=project.store_url,

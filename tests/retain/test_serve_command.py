@@ -34,7 +34,7 @@ def project(folder: Path, toml: str = TOML) -> Project:
 
 
 def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
-    settings = _settings(project(tmp_path), None, None)
+    settings = _settings(project(tmp_path))
     assert settings.models == tmp_path / "retain-out/models"
     assert settings.store_url == f"sqlite:///{tmp_path / 'retain-out/retain.db'}"
     assert (settings.timezone, settings.currency) == ("Asia/Shanghai", "CNY")
@@ -44,7 +44,7 @@ def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
 
 
 def test_options_win_over_the_file_and_port_0_is_a_port(tmp_path: Path) -> None:
-    settings = _settings(project(tmp_path), "::1", 0)
+    settings = _settings(project(tmp_path), host="::1", port=0, workers=None)
     assert (settings.serving.host, settings.serving.port) == ("::1", 0)
 
 

@@ -135,6 +135,11 @@ def explained_error(error: DBAPIError | sqlite3.Error, writing: bool) -> RetainE
         return LockedError(
             "state database: another process is writing. Wait until it is done, then try again."
         )
+    if cause.startswith("connection"):
+        text = (
+            f"state database: its server cannot be reached ({cause}). Look at the server and at the address."
+        )
+        return PublishError(text) if writing else InputError(text)
     if writing:
         return PublishError(
             f"state database: could not be written ({cause}). The earlier run still stands. Look at the disk "

@@ -37,18 +37,21 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of an empty schema on a real PostgreSQL server, dropped afterwards; CI starts the server."""
     address = os.environ.get(POSTGRES)
     if not address:
         if os.environ.get("CI"):
             pytest.fail(f"{POSTGRES} is not set: CI starts a server with .ci/postgres")
         pytest.skip(f"{POSTGRES} is not set; .ci/postgres starts a server and prints it")
+    request.node.user_properties.append(("database", "postgresql"))
     schema = f"test_{uuid.uuid4().hex}"
     engine = sa.create_engine(address, poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.execute(sa.schema.CreateSchema(schema))
-    url = sa.make_url(address).update_query_dict({"options": f"-csearch_path={schema}"})
+    url = sa.make_url(address).update_query_dict(
+        {"options": f"-csearch_path={schema}", "application_name": schema}
+    )
     yield url.render_as_string(hide_password=False)
     with engine.begin() as connection:
         connection.execute(sa.schema.DropSchema(schema, cascade=True))
@@ -66,6 +69,6 @@ def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how many tests ran on PostgreSQL: CI wants some."""
     if os.environ.get(POSTGRES):
-        passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
-        ran = sum("postgres" in nodeid for nodeid in passed)
+        passed = terminalreporter.stats.get("passed", [])
+        ran = sum(("database", "postgresql") in report.user_properties for report in passed)
         terminalreporter.write_line(f"PostgreSQL: {ran} tests passed on a server")

@@ -64,7 +64,7 @@ def help_out(folder: Path, listener: socket.socket, link: Link) -> None:
 
 
 def application(folder: Path, state: State) -> App:
-    """Answers with what it got; ``/wait`` until the file ``go`` is there, ``/big`` with twenty megabytes."""
+    """Answers with what it got; ``/wait`` until the file ``go`` is there, ``/big`` with five megabytes."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,7 +91,7 @@ def application(folder: Path, state: State) -> App:
             "bytes": len(body),
             "headers": len(scope["headers"]),
         }
-        said = b"x" * 20_000_000 if scope["path"] == "/big" else json.dumps(told).encode()
+        said = b"x" * 5_000_000 if scope["path"] == "/big" else json.dumps(told).encode()
         status = 503 if scope["path"] == "/readyz" and state.stopping else 200
         length = [(b"content-length", str(len(said)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": length})

@@ -151,12 +151,6 @@ class Project:
         return chosen
 
     @property
-    def keys_file(self) -> Path | None:
-        """The file of hashed keys, resolved against the folder of the configuration."""
-        given = self.config.serving.keys_file
-        return None if given is None else self.base / given
-
-    @property
     def strategies(self) -> StrategySettings:
         """``[strategies]``, with its files resolved against the folder of the configuration."""
         given = self.config.strategies

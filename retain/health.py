@@ -14,16 +14,20 @@ import sys
 import time
 import zoneinfo
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from features.errors import RetainError, UnsafeError
+from features.errors import RetainError
 from retain.config import Project, RetainConfig, load_config
-from serving.keys import load_keys
+
+if TYPE_CHECKING:
+    from serving.keys import KeyRecord
 
 __all__ = ["Check", "State", "examine"]
 
@@ -32,6 +36,7 @@ State = Literal["ok", "warning", "broken", "unsafe"]
 _LEAST_FREE_BYTES = 200 * 2**20
 _SOME_FREE_BYTES = 2 * 2**30
 _CONNECT_SECONDS = 2.0
+_SOON = timedelta(days=14)
 # A clock before this moment cannot be right: the code did not exist.
 _RELEASED = 1_767_225_600.0  # 2026-01-01
 _OPENMP = {
@@ -241,19 +246,37 @@ def _sqlite(path: Path) -> Check:
 
 
 def _keys(project: Project) -> Check:
-    serving, file = project.config.serving, project.keys_file
-    if file is not None:
-        try:
-            load_keys(file)
-        except UnsafeError as error:
-            return Check("endpoint keys", "unsafe", str(error))
-        except RetainError as error:
-            return Check("endpoint keys", "broken", str(error))
-        return Check("endpoint keys", "ok", f"{file.name} holds keys; the endpoint asks for one")
-    if serving.host not in _LOOPBACK:
-        advice = "set [serving] host to 127.0.0.1, or name a keys_file"
-        return Check("endpoint keys", "unsafe", f"{serving.host} is open to the network without keys", advice)
-    return Check("endpoint keys", "ok", f"no keys, and only {serving.host} is listened on")
+    host, url = project.config.serving.host, project.store_url
+    try:
+        records = _key_records(url)
+    except RetainError as error:
+        return Check("endpoint keys", "broken", str(error))
+    now = datetime.now(UTC)
+    valid = [record.key for record in records if record.state(now) == "valid"]
+    soon = [key for key in valid if key.expires_at is not None and key.expires_at - now < _SOON]
+    if not records and host in _LOOPBACK:
+        return Check("endpoint keys", "ok", f"no keys, and only {host} is listened on")
+    if not records:
+        advice = "set [serving] host to 127.0.0.1, or make a key: retain keys add --role score"
+        return Check("endpoint keys", "unsafe", f"{host} is open to the network without keys", advice)
+    if not valid:
+        found = f"none of {len(records)} keys opens any more: the endpoint answers nobody"
+        return Check("endpoint keys", "warning", found, "retain keys add --role score")
+    if soon:
+        first = min(soon, key=lambda key: key.expires_at or now)
+        found = f"{len(soon)} of {len(valid)} keys end within {_SOON.days} days, the first is {first.key_id}"
+        return Check("endpoint keys", "warning", found, f"retain keys rotate {first.key_id}")
+    return Check("endpoint keys", "ok", f"{len(valid)} keys; the endpoint asks for one")
+
+
+def _key_records(url: str) -> list[KeyRecord]:
+    """The keys on record; a database that is not there yet is not made."""
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+        return []
+    from serving.keys import KeyStore
+
+    with closing(KeyStore(url)) as store:
+        return store.listed()
 
 
 def _port(project: Project) -> Check:

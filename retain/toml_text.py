@@ -158,10 +158,9 @@ experiment = "retain"
 model_name = "retain"
 
 [serving]
-# The endpoint listens on this machine only, until keys_file names a file of hashed keys · 预测服务
+# The endpoint; beyond this machine it needs keys: `retain keys add --role score` · 预测服务;对外开放前须先创建密钥
 host = "127.0.0.1"
 port = 3000
-# keys_file = "keys.txt"
 
 [strategies]
 # Share of customers called high in value; multiples of the churn window until lapsed and lost

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from features.errors import ConfigError, UnsafeError
 from features.publish import publish_file
 from serving.child import Job, Link
+from serving.keys import KeyStore
 from serving.live import LiveSettings
 from serving.supervisor import Events, Supervisor
 
@@ -142,11 +143,14 @@ def _write(part: Path, settings: LiveSettings) -> None:
 
 def _refuse_open_door(settings: LiveSettings) -> None:
     host = settings.serving.host
-    if settings.serving.keys_file is None and not _is_loopback(host):
-        raise UnsafeError(
-            f"[serving] host {host} can be reached from other machines and no keys are configured; "
-            "listen on 127.0.0.1, or name a file of hashed keys in [serving] keys_file"
-        )
+    if _is_loopback(host):
+        return
+    with contextlib.closing(KeyStore(settings.store_url)) as store:
+        if not store.snapshot():
+            raise UnsafeError(
+                f"[serving] host {host} can be reached from other machines and there are no keys; "
+                "listen on 127.0.0.1, or make a key: retain keys add --role score"
+            )
 
 
 def _is_loopback(host: str) -> bool:

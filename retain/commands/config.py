@@ -82,8 +82,6 @@ def effective(project: Project) -> dict[str, Any]:
     values["paths"]["out_dir"] = str(project.out_dir.absolute())
     values["strategies"] = project.strategies.model_dump(mode="json", exclude_none=True)
     values["tracking"]["uri"] = project.tracking_uri
-    if project.keys_file is not None:
-        values["serving"]["keys_file"] = str(project.keys_file.absolute())
     return masked(values)
 
 

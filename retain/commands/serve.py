@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +50,7 @@ def serve(
 def _settings(project: Project, **options: str | int | None) -> LiveSettings:
     from serving.live import LiveSettings
 
-    config, keys = project.config, project.keys_file
-    chosen = {**options, "keys_file": None if keys is None else keys.absolute()}
+    config = project.config
     return LiveSettings(
         models=project.models_dir.absolute(),
         store_url=project.store_url,
@@ -58,7 +58,7 @@ def _settings(project: Project, **options: str | int | None) -> LiveSettings:
         currency=config.data.currency,
         country=config.data.country,
         tables=tuple(config.data.sources),
-        serving=config.serving.model_copy(update={k: v for k, v in chosen.items() if v is not None}),
+        serving=config.serving.model_copy(update={k: v for k, v in options.items() if v is not None}),
         strategies=project.strategies,
         frameworks=config.frameworks,
         decisions=config.decisions,
@@ -66,9 +66,11 @@ def _settings(project: Project, **options: str | int | None) -> LiveSettings:
 
 
 def _announce(screen: Screen, settings: LiveSettings, address: str) -> None:
+    from serving.keys import KeyStore
     from training.models.bundle import champion_path
 
-    keyed = settings.serving.keys_file is not None
+    with closing(KeyStore(settings.store_url)) as store:
+        keyed = bool(store.snapshot())
     document = {"address": address, "model_version": champion_path(settings.models).name, "keys": keyed}
     screen.result(
         document, f"Answering at {address} (POST /v1/score; {address}/docs lists the routes). Ctrl-C ends."

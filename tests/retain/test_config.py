@@ -108,11 +108,10 @@ def test_a_byte_order_mark_is_fine(tmp_path: Path) -> None:
 def test_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("RETAIN_STORE_URL", raising=False)
-    config = parse_config('[paths]\nout_dir = "out"\n[serving]\nkeys_file = "keys.txt"')
+    config = parse_config('[paths]\nout_dir = "out"\n')
     project = Project(config, tmp_path / "retain.toml")
     assert project.models_dir == tmp_path / "out" / "models"
     assert project.lists_dir == tmp_path / "out" / "lists"
-    assert project.keys_file == tmp_path / "keys.txt"
     assert project.store_url == f"sqlite:///{tmp_path}/out/retain.db"
     assert project.tracking_uri == f"sqlite:///{tmp_path}/out/mlflow.db"
 

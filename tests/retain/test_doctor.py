@@ -3,19 +3,22 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from retain import cli, health
 from retain.health import Check, examine
-from serving.keys import new_key
+from serving.keys import KeyStore
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a sound configuration whose endpoint takes any free port."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("RETAIN_STORE_URL", raising=False)
     write(tmp_path, "[serving]\nport = 0\n")
     return tmp_path
 
@@ -74,15 +77,44 @@ def test_an_open_address_without_keys_is_unsafe(place: Path) -> None:
     assert state_of(place, "endpoint keys").state == "unsafe"
 
 
-def test_keys_make_an_open_address_safe_when_only_the_owner_reads_them(place: Path) -> None:
-    write(place, '[serving]\nhost = "0.0.0.0"\nport = 0\nkeys_file = "keys.txt"\n')
+def with_keys(folder: Path) -> KeyStore:
+    (folder / "retain-out").mkdir(mode=0o700)
+    return KeyStore(f"sqlite:///{folder / 'retain-out' / 'retain.db'}")
+
+
+def test_looking_for_keys_makes_no_database(place: Path) -> None:
+    assert state_of(place, "endpoint keys").found == "no keys, and only 127.0.0.1 is listened on"
+    assert not (place / "retain-out").exists()
+
+
+def test_keys_make_an_open_address_safe(place: Path) -> None:
+    write(place, '[serving]\nhost = "0.0.0.0"\nport = 0\n')
+    with closing(with_keys(place)) as keys:
+        _, key = keys.add(["score"])
+        keys.add(["admin"], expires_at=datetime.now(UTC) + timedelta(days=15))
+        check = state_of(place, "endpoint keys")
+        assert (check.state, check.found) == ("ok", "2 keys; the endpoint asks for one")
+        keys.revoke(key.key_id)
+        assert state_of(place, "endpoint keys").found.startswith("1 keys")
+
+
+def test_keys_that_end_soon_and_none_that_opens_are_told(place: Path) -> None:
+    with closing(with_keys(place)) as keys:
+        _, last = keys.add(["score"], expires_at=datetime.now(UTC) + timedelta(days=13))
+        _, first = keys.add(["score"], expires_at=datetime.now(UTC) + timedelta(days=2))
+        check = state_of(place, "endpoint keys")
+        assert (check.state, check.advice) == ("warning", f"retain keys rotate {first.key_id}")
+        assert check.found.startswith("2 of 2 keys end within 14 days")
+        for key in (first, last):
+            keys.revoke(key.key_id)
+    check = state_of(place, "endpoint keys")
+    assert (check.state, "answers nobody" in check.found) == ("warning", True)
+
+
+def test_a_state_database_that_cannot_be_read_is_broken(place: Path) -> None:
+    (place / "retain-out").mkdir(mode=0o700)
+    (place / "retain-out" / "retain.db").write_text("customer_id,clv\n" * 500)
     assert state_of(place, "endpoint keys").state == "broken"
-    keys = place / "keys.txt"
-    keys.write_text(new_key()[1] + "\n")
-    keys.chmod(0o644)
-    assert state_of(place, "endpoint keys").state == "unsafe"
-    keys.chmod(0o600)
-    assert state_of(place, "endpoint keys").state == "ok"
 
 
 def test_an_output_folder_open_to_others_is_unsafe(place: Path) -> None:

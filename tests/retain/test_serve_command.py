@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from features.errors import ModelError, UnsafeError
 from retain.commands.serve import _announce, _settings, serve
 from retain.config import Project, parse_config
 from retain.console import Screen
+from serving.keys import KeyStore
 from serving.live import LiveSettings
 
 TOML = """
@@ -19,7 +21,6 @@ timezone = "Asia/Shanghai"
 currency = "CNY"
 [serving]
 port = 4000
-keys_file = "keys.txt"
 max_rows = 7
 [strategies]
 high_value_share = 0.1
@@ -38,7 +39,6 @@ def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
     assert settings.models == tmp_path / "retain-out/models"
     assert settings.store_url == f"sqlite:///{tmp_path / 'retain-out/retain.db'}"
     assert (settings.timezone, settings.currency) == ("Asia/Shanghai", "CNY")
-    assert settings.serving.keys_file == tmp_path / "keys.txt"
     assert (settings.serving.port, settings.serving.max_rows) == (4000, 7)
     assert settings.strategies.high_value_share == 0.1
 
@@ -69,3 +69,14 @@ def test_the_address_is_printed_once_for_programs(tmp_path: Path, capsys: pytest
     _announce(Screen(json=True), settings, "http://127.0.0.1:4000")
     said = json.loads(capsys.readouterr().out)
     assert said == {"address": "http://127.0.0.1:4000", "model_version": "abc", "keys": False}
+
+
+def test_what_is_printed_says_whether_a_key_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "champion").write_text("abc\n")
+    settings = LiveSettings(models=tmp_path, store_url=f"sqlite:///{tmp_path / 'retain.db'}")
+    with closing(KeyStore(settings.store_url)) as keys:
+        keys.add(["score"])
+    _announce(Screen(json=True), settings, "http://127.0.0.1:4000")
+    assert json.loads(capsys.readouterr().out)["keys"] is True

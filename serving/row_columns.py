@@ -50,17 +50,16 @@ def as_frame(customer_ids: pd.Series, columns: Mapping[str, RowColumn]) -> pd.Da
       customer_id risk  clv model_version
     0           a  low  1.5            v1
     """
-    index = customer_ids.index
-    found = {name: _series(column, index) for name, column in columns.items()}
-    return pd.DataFrame({"customer_id": customer_ids, **found}, index=index)
+    found = {name: _array(column) for name, column in columns.items()}
+    return pd.DataFrame({"customer_id": customer_ids, **found}, index=customer_ids.index)
 
 
-def _series(column: RowColumn, index: pd.Index) -> Any:
+def _array(column: RowColumn) -> Any:
     if isinstance(column, Labels):
-        return column.column(index)
+        return column.array()
     if isinstance(column, DaysLater):
-        return pd.Series(column.dates(), index=index, dtype=object)
-    return pd.Series(column, index=index, dtype="str") if isinstance(column, list) else column
+        return np.array(column.dates(), dtype=object)
+    return pd.array(column, dtype="str") if isinstance(column, list) else column
 
 
 def as_rows(customer_ids: Sequence[str], columns: Mapping[str, RowColumn]) -> list[dict[str, Any]]:

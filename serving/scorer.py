@@ -294,8 +294,8 @@ def _groups(bundle: Bundle, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
 
 
 def _weights(bundle: Bundle, features: Rows, as_of: date) -> Numbers:
-    parts = bundle.contributions(features.frame(pd.RangeIndex(len(features.matrix))), as_of)
-    return group_weights(tuple(parts.columns), parts.to_numpy(np.float64))
+    parts = bundle.parts(features, as_of)
+    return group_weights(parts.names, parts.matrix)
 
 
 def _matrix(groups: pd.DataFrame) -> Numbers:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
+from pandas.api.extensions import ExtensionArray
 
 from features.errors import InputError
 
@@ -111,14 +112,23 @@ class Labels:
         """The labels as plain texts."""
         return [self.words[place] for place in self.places.tolist()]
 
+    def array(self) -> ExtensionArray:
+        """The labels as pandas keeps texts."""
+        return _array(self.words).take(self.places)
+
     def column(self, index: pd.Index) -> pd.Series:
         """The labels as a column."""
-        return pd.Series(pd.array(list(self.words), dtype="str").take(self.places), index=index)
+        return pd.Series(self.array(), index=index)
 
 
 @lru_cache(maxsize=64)
 def _translation(words: tuple[str, ...], others: tuple[str, ...]) -> Places:
     return np.array([others.index(word) if word in others else -1 for word in words], dtype=np.intp)
+
+
+@lru_cache(maxsize=64)
+def _array(words: tuple[str, ...]) -> ExtensionArray:
+    return pd.array(list(words), dtype="str")
 
 
 def require(frame: pd.DataFrame, names: Sequence[str], *, step: str) -> None:

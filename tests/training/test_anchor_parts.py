@@ -19,6 +19,7 @@ from training.models.gamma_gamma import GammaGamma
 from training.models.head import Head, logit
 from training.models.level import LevelCurve
 from training.models.mbg_nbd import MbgNbd
+from training.models.rows import Rows
 
 ANCHOR = Anchor(
     MbgNbd(r=0.5, alpha=60.0, a=0.9, b=2.5),
@@ -39,7 +40,7 @@ def score(x: float, gap: float, silence: float) -> float:
 def opened(rows: pd.DataFrame, *, mean: float = -0.7, usual: UsualCustomer = USUAL) -> pd.DataFrame:
     closed = logit(ANCHOR.no_order_probability(rows, WINDOW))
     parts = Head(anchor_mean=mean).contributions(closed, rows, date(2026, 1, 1))
-    return open_anchor(parts, rows, ANCHOR, usual=usual, window_days=WINDOW)
+    return open_anchor(parts, rows, ANCHOR, usual=usual, window_days=WINDOW).frame(rows.index)
 
 
 def test_parts_are_the_mean_over_all_orders_of_telling_the_facts():
@@ -104,7 +105,8 @@ def test_one_row_alone_has_the_bits_of_the_batch():
 def test_a_weight_shares_out_that_part_of_the_closed_form_alone():
     closed = logit(ANCHOR.no_order_probability(ROWS, WINDOW))
     parts = pd.DataFrame({"anchor": 0.5 * (closed + 0.7), "base": -0.2}, index=ROWS.index)
-    found = open_anchor(parts, ROWS, ANCHOR, usual=USUAL, window_days=WINDOW, weight=0.5)
+    given = Rows(tuple(parts), parts.to_numpy())
+    found = open_anchor(given, ROWS, ANCHOR, usual=USUAL, window_days=WINDOW, weight=0.5).frame(ROWS.index)
     assert found.sum(axis=1).to_numpy() == pytest.approx(parts.sum(axis=1).to_numpy(), abs=1e-12)
     assert np.ptp(found["base"]) < 1e-12
     assert found["anchor_gap"].to_numpy() == pytest.approx(0.5 * opened(ROWS)["anchor_gap"].to_numpy())
@@ -131,7 +133,7 @@ def test_a_bundle_without_one_is_told_to_train_again():
 def test_the_season_stands_apart_from_the_lasting_level():
     curve = LevelCurve((date(2025, 1, 1), date(2025, 1, 31)), (0.4, 0.4), weight=0.5)
     head, rows = Head(level=curve, anchor_mean=-1.0), pd.DataFrame(index=["a"])
-    parts = head.contributions(np.array([0.0]), rows, date(2026, 1, 11))
+    parts = head.contributions(np.array([0.0]), rows, date(2026, 1, 11)).frame(rows.index)
     assert parts.loc["a"].to_dict() == pytest.approx({"base": -1.0, "anchor": 1.0, "season": 0.2})
-    later = head.contributions(np.array([0.0]), rows, date(2028, 1, 11))
+    later = head.contributions(np.array([0.0]), rows, date(2028, 1, 11)).frame(rows.index)
     assert later["season"]["a"] == 0.0

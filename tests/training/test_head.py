@@ -34,7 +34,7 @@ def test_without_trees_the_answer_is_closed_form_plus_level():
     head = Head(level=LEVEL)
     anchor, rows = np.array([-1.0, 2.0]), pd.DataFrame(index=["a", "b"])
     assert head.raw(anchor, rows, AS_OF) == pytest.approx(anchor + 0.25)
-    parts = head.contributions(anchor, rows, AS_OF)
+    parts = head.contributions(anchor, rows, AS_OF).frame(rows.index)
     assert parts.sum(axis=1).to_numpy() == pytest.approx(head.raw(anchor, rows, AS_OF))
 
 
@@ -42,7 +42,7 @@ def test_contributions_of_a_grown_head_add_up(demo_bundle, demo_panel):
     head = demo_bundle.churn
     rows = demo_panel.at(demo_panel.as_of)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    parts = head.contributions(anchor, rows, demo_panel.as_of)
+    parts = head.contributions(anchor, rows, demo_panel.as_of).frame(rows.index)
     assert np.abs(parts.sum(axis=1) - head.raw(anchor, rows, demo_panel.as_of)).max() < 1e-9
     assert abs(parts["anchor"].mean()) < 1e-9
     assert parts.index.equals(rows.index)
@@ -51,8 +51,10 @@ def test_contributions_of_a_grown_head_add_up(demo_bundle, demo_panel):
 def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
     rows = demo_panel.at(demo_panel.as_of).head(2)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    twice = demo_bundle.churn.contributions(anchor, rows.set_axis([7, 7]), demo_panel.as_of)
-    once = demo_bundle.churn.contributions(anchor, rows, demo_panel.as_of)
+    twice = demo_bundle.churn.contributions(anchor, rows.set_axis([7, 7]), demo_panel.as_of).frame(
+        rows.set_axis([7, 7]).index
+    )
+    once = demo_bundle.churn.contributions(anchor, rows, demo_panel.as_of).frame(rows.index)
     assert np.array_equal(twice.to_numpy(), once[twice.columns].to_numpy())
 
 
@@ -75,7 +77,7 @@ def test_an_average_is_half_of_either_and_its_contributions_add_up(demo_bundle, 
     trees = grown.trees.raw(rows)
     expected = 0.5 * (anchor + trees) + 0.5 * (-0.7 + trees) + LEVEL.at(AS_OF)
     assert head.raw(anchor, rows, AS_OF) == pytest.approx(expected)
-    parts = head.contributions(anchor, rows, AS_OF)
+    parts = head.contributions(anchor, rows, AS_OF).frame(rows.index)
     assert np.abs(parts.sum(axis=1) - expected).max() < 1e-9
     assert (parts["season"] == LEVEL.at(AS_OF)).all()
 

@@ -87,7 +87,7 @@ class Anchor:
             min(1.0, max(0.0, kept)),
         )
 
-    def no_order_probability(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+    def no_order_probability(self, features: pd.DataFrame | Rows, horizon_days: int) -> Floats:
         """P(no purchase day within the horizon), in (0, 1)."""
         return self._no_order(self.buying.p_order_within(*_history(features), horizon_days))
 

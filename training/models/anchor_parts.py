@@ -16,12 +16,14 @@ import pandas as pd
 from features.errors import ModelError
 from training.models.anchor import Anchor
 from training.models.head import logit
+from training.models.rows import Rows, matrix_of
 
 __all__ = ["PARTS", "UsualCustomer", "open_anchor"]
 
 Floats = npt.NDArray[np.float64]
 # Columns that take the place of the lump: number of purchases, usual gap, silence.
 PARTS = ("anchor_frequency", "anchor_gap", "anchor_silence")
+_HISTORY = ("frequency", "recency", "T")
 # Which facts are the customer's own in a mix; the others are those of the usual customer.
 _OWN = (0, 1, 2)
 _MIXES = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
@@ -81,21 +83,21 @@ class UsualCustomer:
 
 
 def open_anchor(
-    contributions: pd.DataFrame,
-    features: pd.DataFrame,
+    contributions: Rows,
+    features: pd.DataFrame | Rows,
     anchor: Anchor,
     *,
     usual: UsualCustomer,
     window_days: int,
     weight: float = 1.0,
-) -> pd.DataFrame:
+) -> Rows:
     """Put three facts in the place of the lump ``anchor`` of a head's contributions.
 
     Parameters
     ----------
-    contributions : pandas.DataFrame
+    contributions : Rows
         Of the churn head: log-odds with the columns ``anchor`` and ``base``.
-    features : pandas.DataFrame
+    features : pandas.DataFrame or Rows
         The same customers, with ``frequency``, ``recency`` and ``T``.
     anchor : Anchor
         The closed form.
@@ -108,7 +110,7 @@ def open_anchor(
 
     Returns
     -------
-    pandas.DataFrame
+    Rows
         Without ``anchor``; with ``anchor_frequency``, ``anchor_gap`` and ``anchor_silence``; what the usual
         customer has is in ``base``. A row's sum is what it was.
 
@@ -129,21 +131,17 @@ def open_anchor(
     """
     v = _mixes(features, anchor, usual, window_days)
     shares = [weight * _shapley(v, fact) for fact in _OWN]
-    # One block of memory: column by column, a single customer would take four times as long.
-    names = [str(name) for name in contributions.columns]
-    values = contributions.to_numpy(np.float64)
+    names, values = contributions.names, contributions.matrix
     # The lump is measured from the head's own zero point: what lies between the two belongs to the base.
     rest = values[:, names.index("anchor")] - weight * (v[_OWN] - v[()])
     kept = [place for place, name in enumerate(names) if name != "anchor"]
     matrix = np.column_stack([values[:, kept], *shares])
     matrix[:, kept.index(names.index("base"))] += rest
-    return pd.DataFrame(
-        matrix, columns=[*(names[place] for place in kept), *PARTS], index=contributions.index
-    )
+    return Rows((*(names[place] for place in kept), *PARTS), matrix)
 
 
 def _mixes(
-    features: pd.DataFrame, anchor: Anchor, usual: UsualCustomer, window_days: int
+    features: pd.DataFrame | Rows, anchor: Anchor, usual: UsualCustomer, window_days: int
 ) -> dict[tuple[int, ...], Floats]:
     """v(S) for every mix of own and usual facts, all asked at once; the usual customer's is one number."""
     x, t_x, T = _history(features)
@@ -156,7 +154,7 @@ def _mixes(
         rows.append(_rows(count, span, span + silence))
     usual_span = usual.frequency * usual.gap_days
     rows.append(np.array([[usual.frequency, usual_span, usual_span + usual.silence_days]]))
-    asked = pd.DataFrame(np.concatenate(rows), columns=["frequency", "recency", "T"])
+    asked = Rows(_HISTORY, np.concatenate(rows))
     found = logit(anchor.no_order_probability(asked, window_days))
     each_mix = np.split(found, [len(x) * (n + 1) for n in range(len(rows) - 1)])
     return dict(zip((_OWN, *_MIXES, ()), each_mix, strict=True))
@@ -174,8 +172,8 @@ def _rows(x: Floats, t_x: Floats, T: Floats) -> Floats:
     return np.column_stack([x, t_x, T])
 
 
-def _history(features: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    x, t_x, T = (features[name].to_numpy(np.float64) for name in ("frequency", "recency", "T"))
+def _history(features: pd.DataFrame | Rows) -> tuple[Floats, Floats, Floats]:
+    x, t_x, T = np.ascontiguousarray(matrix_of(features, _HISTORY).T)
     return x, t_x, T
 
 

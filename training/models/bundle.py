@@ -146,9 +146,12 @@ class Bundle:
 
     def contributions(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Contribution of each feature to the churn log-odds; rows add up to logit(churn_probability)."""
-        known = self._completed(Rows(FEATURES, self._matrix(features)), self._horizons)
-        rows = known.frame(features.index)
-        parts = self.churn.contributions(self._churn_anchor(known), rows, as_of)
+        return self.parts(Rows(FEATURES, self._matrix(features)), as_of).frame(features.index)
+
+    def parts(self, features: Rows, as_of: date) -> Rows:
+        """`contributions` as a matrix with names; `features` has the columns of `FEATURES`, in order."""
+        rows = self._completed(features, self._horizons)
+        parts = self.churn.contributions(self._churn_anchor(rows), rows, as_of)
         usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
         window, weight = self.window_days, self.churn.anchor_weight
         return open_anchor(parts, rows, self.anchor, usual=usual, window_days=window, weight=weight)

@@ -85,20 +85,23 @@ class Head:
             score = 0.5 * (score + (self.free_base + self.free.raw(features)))
         return score + self._level(as_of)
 
-    def contributions(self, anchor: Floats, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    def contributions(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Rows:
         """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""
-        weight = self.anchor_weight
-        parts = pd.DataFrame({"base": 0.0}, index=features.index)
+        found = Rows(("base",), np.zeros((len(anchor), 1)))
         if self.trees is not None:
-            parts = self.trees.contributions(features)
+            found = self.trees.parts(features)
         if self.free is not None:
             # Both sets of trees are grown on the same columns.
-            parts = 0.5 * (parts + self.free.contributions(features))
-            parts["base"] += 0.5 * self.free_base
-        parts["base"] += weight * self.anchor_mean
-        parts["anchor"] = weight * (anchor - self.anchor_mean)
-        parts["season"] = self.level.at(as_of)
-        return parts
+            found = Rows(found.names, 0.5 * (found.matrix + self.free.parts(features).take(found.names)))
+        values = np.empty((len(anchor), len(found.names) + 2))
+        values[:, :-2] = found.matrix
+        base = values[:, found.names.index("base")]
+        if self.free is not None:
+            base += 0.5 * self.free_base
+        base += self.anchor_weight * self.anchor_mean
+        values[:, -2] = self.anchor_weight * (anchor - self.anchor_mean)
+        values[:, -1] = self._level(as_of)
+        return Rows((*found.names, "anchor", "season"), values)
 
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""

@@ -46,8 +46,11 @@ class Trees:
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """Exact contributions to the raw score (Lundberg & Lee 2017): a column per feature, and ``base``."""
-        values = self._ask(features, pred_contrib=True)
-        return pd.DataFrame(values, columns=[*self.names, "base"], index=features.index)
+        return self.parts(features).frame(features.index)
+
+    def parts(self, features: pd.DataFrame | Rows) -> Rows:
+        """The same as a matrix with names."""
+        return Rows((*self.names, "base"), self._ask(features, pred_contrib=True))
 
     def _ask(self, features: pd.DataFrame | Rows, **options: Any) -> Floats:
         matrix = matrix_of(features, self.names)

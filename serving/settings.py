@@ -28,6 +28,8 @@ class ServingSettings(BaseModel):
         Customers scored from order lines at a time per worker; as many more wait, the rest are told 429.
     batch_waiting : int
         Batches that wait per worker while one is answered; the rest are told 429.
+    histories : bool
+        Keep each customer's rows beside the list, so that a score by id takes in what was told since.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,3 +47,4 @@ class ServingSettings(BaseModel):
     max_connections: int = Field(default=4096, ge=16, le=100_000)
     threads: int = Field(default=2, ge=1, le=64)
     batch_waiting: int = Field(default=3, ge=0, le=64)
+    histories: bool = True

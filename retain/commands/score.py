@@ -14,11 +14,11 @@ from retain.console import Screen
 from retain.reading import read_tables
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     import pandas as pd
 
-    from features.publish import Manifest
+    from features.tables import Tables
     from retain.config import Project
     from serving.explained import Scored
     from serving.moved import Moves
@@ -67,11 +67,14 @@ def score(
 def _run(
     screen: Screen, project: Project, as_of: str | None, out: Path | None, raw: bool
 ) -> tuple[dict[str, Any], str]:
-    from features.customer_facts import customer_facts, opted_out
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
     from features.progress import silent
     from retain.as_of import as_of_day
     from retain.champion import champion_scorer
     from retain.list_summary import list_summary, total_bounds, total_told
+    from serving.histories import Histories
     from serving.lists import write_list
     from serving.store import Store
 
@@ -80,18 +83,23 @@ def _run(
             held.enter_context(_hold(out, screen))
         scorer = champion_scorer(project)
         bundle = scorer.bundle
+        project.out_dir.mkdir(parents=True, exist_ok=True)
+        begun, (events_seen, unwilling) = datetime.now(UTC), _told_before(project)
         progress = held.enter_context(screen.progress()) or silent
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
+        run = _record(project, bundle, day, begun, events_seen)
         if out is None:
             out = _default_place(project, day)
             held.enter_context(_hold(out, screen))
-        project.out_dir.mkdir(parents=True, exist_ok=True)
         store = held.enter_context(closing(Store(project.store_url)))
         before = store.run_before(day)
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
-        known, refused = scorer.known(tables, day), opted_out(customer_facts(tables, day))
+        known, refused = scorer.known(tables, day), _refused(tables, day, unwilling)
+        histories = held.enter_context(closing(Histories(project.store_url)))
+        if project.config.serving.histories:
+            histories.save(tables, run, left_out=refused)
         tables.con.disconnect()  # the list takes the memory that the tables took
         scored = scorer.listed(known, day, earlier=earlier, left_out=refused)
         moves = None if before is None else _moves(store, before, bundle, scored)
@@ -99,7 +107,8 @@ def _run(
         progress("writing the list", 0.9)
         manifest = write_list(found, out, raw=raw)
         explained = scored.explained if moves is None else moves.now
-        store.save_run(_record(project, bundle, day, len(found), manifest), found, explained)
+        store.save_run(replace(run, rows=len(found), list_sha256=manifest.sha256), found, explained)
+        histories.drop_others()
     moved = None if moves is None else moves.summary()
     document = {
         "file": str(out),
@@ -175,10 +184,17 @@ def _with_moves(found: pd.DataFrame, moves: Moves | None, currency: str) -> pd.D
     return found.assign(moved=english.loc[ids].to_numpy(), moved_zh=chinese.loc[ids].to_numpy())
 
 
-def _record(project: Project, bundle: Bundle, day: date, rows: int, manifest: Manifest) -> RunInfo:
+def _told_before(project: Project) -> tuple[int, set[str]]:
+    """Place of the last event that came before the data is read, and who told that they want no contact."""
+    from serving.event_log import EventLog
+
+    with closing(EventLog(project.store_url, project.config.data.timezone)) as log:
+        return log.position(), log.opted_out()
+
+
+def _record(project: Project, bundle: Bundle, day: date, begun: datetime, events_seen: int) -> RunInfo:
     """The record of this run; its rows are kept beside it, and the endpoint answers look-ups from them."""
     import hashlib
-    from datetime import UTC, datetime
 
     from serving.store import RunInfo
 
@@ -188,10 +204,17 @@ def _record(project: Project, bundle: Bundle, day: date, rows: int, manifest: Ma
         as_of=day,
         model_version=bundle.version,
         config_hash=hashlib.sha256(text).hexdigest(),
-        rows=rows,
-        created_at=datetime.now(UTC),
-        list_sha256=manifest.sha256,
+        rows=0,
+        created_at=begun,
+        events_seen=events_seen,
     )
+
+
+def _refused(tables: Tables, day: date, unwilling: set[str]) -> set[str]:
+    """Customers who want no contact, as the customers table or an event told."""
+    from features.customer_facts import customer_facts, opted_out
+
+    return unwilling.union(opted_out(customer_facts(tables, day)))
 
 
 def _told(target: Path, day: date, found: pd.DataFrame) -> str:

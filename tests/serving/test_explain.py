@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from features.catalogue import catalogue
 from features.errors import ConfigError, ModelError
 from features.pipeline import FEATURES as PIPELINE
-from serving.explain import group_contributions, log_odds, phrases_of, probability, reasons
+from serving import explain
+from serving.explain import WEIGHTS as WEIGHT_NAMES
+from serving.explain import group_contributions, log_odds, phrases_of, probability, reasons, sentences
 from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, QUOTED, WORKED_OUT, group_of
+from strategies.columns import Columns
 
 FEATURES = tuple(doc.name for doc in catalogue())
 ANCHOR = ("anchor_frequency", "anchor_gap", "anchor_silence", "season")
@@ -118,6 +121,33 @@ def test_the_order_of_the_columns_changes_no_bit() -> None:
     pd.testing.assert_frame_equal(
         group_contributions(swapped), group_contributions(contributions), check_exact=True
     )
+
+
+def test_groups_are_added_up_one_by_one_in_the_order_of_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, contributions = shop(12)
+    told = {code: [0.0] * 12 for code in WEIGHT_NAMES}
+    for name in sorted(MODEL_COLUMNS):
+        group = told["base" if name == "base" else group_of(name)]
+        for row, weight in enumerate(contributions[name].tolist()):
+            group[row] += weight
+    for block in (5, 12, 5_000):
+        monkeypatch.setattr(explain, "_BLOCK", block)
+        assert group_contributions(contributions).to_dict("list") == told
+
+
+def test_the_score_has_the_same_bits_for_one_and_for_many() -> None:
+    _, contributions = shop(200)
+    found = group_contributions(contributions)
+    alone = [log_odds(found.iloc[[row]])[0] for row in range(200)]
+    assert log_odds(found).tolist() == alone == [sum(row) for row in found.to_numpy().tolist()]
+
+
+def test_both_languages_at_once_are_what_each_is_alone() -> None:
+    features, contributions = shop(60, missing=0.3)
+    groups = group_contributions(contributions)
+    both = sentences(Columns.of(features), groups.to_numpy(), ("en", "zh"), top=4, currency="EUR")
+    for lang in ("en", "zh"):
+        assert both[lang] == reasons(features, groups, lang=lang, top=4, currency="EUR").tolist()
 
 
 def test_damaged_contributions_are_refused() -> None:

@@ -43,6 +43,7 @@ def record_document(record: KeyRecord, now: datetime) -> dict[str, Any]:
         **key_document(record.key),
         "created_at": record.created_at.isoformat(timespec="seconds"),
         "state": record.state(now),
+        "replaced_by": record.replaced_by,
     }
 
 

@@ -12,25 +12,21 @@ import hashlib
 import hmac
 import json
 import logging
-import os
-import re
 import secrets
-import stat
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from features.errors import ConfigError, RetainError, UnsafeError
+from features.errors import ConfigError, RetainError
 from serving.scope import ScopeValues, check_scope, in_scope
 from serving.state_tables import StateTables
 
-__all__ = ["ROLES", "Key", "KeyRecord", "KeyStore", "KeyWatch", "Keys", "digest_of", "load_keys", "new_key"]
+__all__ = ["ROLES", "Key", "KeyRecord", "KeyStore", "KeyWatch", "Keys", "digest_of"]
 
 ROLES: Final = ("score", "decide", "events", "admin")
 KEYS_VERSION: Final = 1
@@ -38,9 +34,8 @@ KEYS_VERSION: Final = 1
 _PREFIX: Final = "retain_"
 _MAX_KEY_BYTES: Final = 512
 _MAX_LABEL: Final = 200
+_JOIN_SECONDS: Final = 5.0
 _log = logging.getLogger("retain.serving")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-_MAX_FILE_BYTES = 1_048_576
 
 _metadata = sa.MetaData()
 _keys = sa.Table(
@@ -54,6 +49,7 @@ _keys = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Text),
     sa.Column("revoked_at", sa.Text),
+    sa.Column("replaced_by", sa.Text),
 )
 
 
@@ -93,6 +89,7 @@ class KeyRecord:
     key: Key
     created_at: datetime
     revoked_at: datetime | None = None
+    replaced_by: str | None = None
 
     def state(self, now: datetime) -> Literal["valid", "ended", "revoked"]:
         """Whether it opens anything at `now`, and why not."""
@@ -209,19 +206,21 @@ class KeyStore:
         Raises
         ------
         ConfigError
-            There is no such key, it opens nothing any more, or `grace` is negative.
+            There is no such key, it opens nothing any more or was replaced before, or `grace` is negative.
         """
         if grace < timedelta():
             raise ConfigError("keys: the hours of grace are negative; give 0 to end the old key at once")
         now = datetime.now(UTC)
         with self._tables.writing() as connection:
             old = self._valid(connection, key_id, now)
+            if old.replaced_by is not None:
+                raise ConfigError(f"keys: {key_id} was replaced by {old.replaced_by}; replace that one")
             key, ends = old.key, old.key.expires_at
             expires_at = None if ends is None else now + (ends - old.created_at)
             text, row = _fresh(key.roles, key.scope, key.label, expires_at=expires_at, now=now)
             connection.execute(sa.insert(_keys), row)
-            last = now + grace
-            _change(connection, key_id, expires_at=_text(last if ends is None else min(ends, last)))
+            last = now + grace if ends is None else min(ends, now + grace)
+            _change(connection, key_id, expires_at=_text(last), replaced_by=row["key_id"])
         return text, _record(row).key
 
     def snapshot(self) -> Keys:
@@ -286,16 +285,17 @@ class KeyWatch:
         """Read no more."""
         self._stopped.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_JOIN_SECONDS)
 
     def refresh(self) -> None:
         """Read once; ``problem`` says why the keys are older than they should be, or is empty."""
         try:
             self._keys, self.problem = self._store.snapshot(), ""
-        except RetainError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next reading may go well
+            told = str(error) if isinstance(error, RetainError) else type(error).__name__
             if not self.problem:
-                _log.warning("keys stay as they were: %s", error)
-            self.problem = str(error)
+                _log.warning("keys stay as they were: %s", told)
+            self.problem = told
 
     def _run(self) -> None:
         while not self._stopped.wait(self._seconds):
@@ -329,6 +329,7 @@ def _fresh(
         "created_at": _text(now),
         "expires_at": None if expires_at is None else _text(expires_at),
         "revoked_at": None,
+        "replaced_by": None,
     }
 
 
@@ -345,7 +346,8 @@ def _record(row: dict[str, Any]) -> KeyRecord:
         row["label"],
         _moment(row["expires_at"]),
     )
-    return KeyRecord(key, datetime.fromisoformat(row["created_at"]), _moment(row["revoked_at"]))
+    created = datetime.fromisoformat(row["created_at"])
+    return KeyRecord(key, created, _moment(row["revoked_at"]), row["replaced_by"])
 
 
 def _text(moment: datetime) -> str:
@@ -354,84 +356,3 @@ def _text(moment: datetime) -> str:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-def new_key() -> tuple[str, str]:
-    """A fresh random key and the line for the keys file.
-
-    Examples
-    --------
-    >>> key, line = new_key()
-    >>> digest_of(key).hex() == line
-    True
-    """
-    key = secrets.token_urlsafe(32)
-    return key, digest_of(key).hex()
-
-
-def load_keys(path: Path) -> Keys:
-    """Read the keys file.
-
-    Parameters
-    ----------
-    path : Path
-        One SHA-256 digest of 64 hexadecimal digits per line; readable by its owner only.
-
-    Returns
-    -------
-    Keys
-        At least one key.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, holds no key, or lines of it are no digests (their numbers are named).
-    UnsafeError
-        Others than the owner may read or write the file, or it belongs to another user.
-    """
-    lines = _read_private(path).splitlines()
-    wanted = {n: line.strip() for n, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")}
-    wrong = [str(n) for n, line in wanted.items() if not _DIGEST.fullmatch(line)]
-    if wrong:
-        raise ConfigError(
-            f"keys file {path.name}: {len(wrong)} of {len(wanted)} lines are no SHA-256 digest of 64 "
-            f"hexadecimal digits: line {', '.join(wrong[:10])}. It holds digests, never keys; "
-            "make one with: printf %s \"$KEY\" | sha256sum | cut -d' ' -f1"
-        )
-    if not wanted:
-        raise ConfigError(f"keys file {path.name} holds no key; add one SHA-256 digest per line")
-    every = frozenset(ROLES)
-    digests = dict.fromkeys(wanted.values())
-    return Keys(tuple((bytes.fromhex(line), Key(f"line-{n}", every)) for n, line in enumerate(digests, 1)))
-
-
-def _read_private(path: Path) -> str:
-    try:
-        # Without O_NONBLOCK a named pipe would hang the start.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"keys file {path}: {error.strerror}; [serving] keys_file names it") from error
-    try:
-        _check_private(os.fstat(handle), path)
-        raw = os.read(handle, _MAX_FILE_BYTES + 1)
-    finally:
-        os.close(handle)
-    if len(raw) > _MAX_FILE_BYTES:
-        raise ConfigError(f"keys file {path.name} is larger than {_MAX_FILE_BYTES} bytes")
-    try:
-        return raw.decode("ascii")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"keys file {path.name}: line {line} is not plain text") from None
-
-
-def _check_private(info: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(info.st_mode):
-        raise ConfigError(f"keys file {path.name} is not a regular file")
-    if info.st_mode & 0o077:
-        raise UnsafeError(
-            f"keys file {path.name} may be read or written by others (mode "
-            f"{stat.S_IMODE(info.st_mode):04o}); run: chmod 600 {path}"
-        )
-    if info.st_uid not in (os.geteuid(), 0):
-        raise UnsafeError(f"keys file {path.name} belongs to another user; run: chown $(id -un) {path}")

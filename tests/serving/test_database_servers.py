@@ -15,11 +15,14 @@ import sqlalchemy as sa
 from features.errors import ConfigError, InputError, LockedError, PublishError, RetainError
 from serving import database
 from serving.decision_log import DecisionLog
+from serving.event_log import EventLog
 from serving.keys import KeyStore, KeyWatch
+from serving.lookup import Lookup
 from serving.store import Store
 from serving.trail import Entry, Trail, TrailWriter
 from tests.serving.logged import decisions
 from tests.serving.saved_runs import run_info, scores, sql
+from tests.serving.sent_events import NOW, event
 
 ASKED = Entry(datetime(2026, 1, 5, tzinfo=UTC), "key-1", "/v1/score", "v1", "ab" * 32, 1, 200)
 
@@ -36,7 +39,7 @@ def cut(url: str) -> None:
     named = sa.make_url(url).query["application_name"]
     engine = sa.create_engine(sa.make_url(url).difference_update_query(["application_name"]))
     with engine.connect() as connection:
-        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :named"
+        query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = :named"
         assert connection.execute(sa.text(query), {"named": named}).all()
     engine.dispose()
 
@@ -164,6 +167,19 @@ def test_keys_outlive_a_restart_of_the_server(postgres_url: str) -> None:
     keys.close()
 
 
+def test_lookups_and_events_outlive_a_restart_of_the_server(runs: Store, postgres_url: str) -> None:
+    runs.save_run(run_info(), scores())
+    lookup, log = Lookup(postgres_url), EventLog(postgres_url, "UTC")
+    before = lookup.get("007")
+    cut(postgres_url)
+    assert lookup.get("007") == before
+    cut(postgres_url)
+    assert log.add([event("e1")], NOW) == log.add([event("e2")], NOW) == ["added"]
+    assert log.add([event("e1")], NOW) == ["known"]
+    lookup.close()
+    log.close()
+
+
 def test_a_wrong_password_and_a_missing_database_are_told_without_the_password(postgres_url: str) -> None:
     right = sa.make_url(postgres_url)
     for wrong in (right.set(password="hunter2"), right.set(database="no_such_database")):
@@ -191,5 +207,7 @@ def test_no_server_at_all_is_told() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(RetainError, match=r"server cannot be reached .*Look at the server and at the address"):
+    with pytest.raises(
+        RetainError, match=r"server cannot be reached .*Look at the server and at the address"
+    ):
         Store(f"postgresql+psycopg://x:y@127.0.0.1:{port}/z")

@@ -121,6 +121,16 @@ def test_rotation_leaves_both_open_and_ends_the_old_one(keys: KeyStore) -> None:
     assert snapshot.find(new_text.encode(), now() + 49 * HOUR) is None
 
 
+def test_a_key_is_replaced_once(keys: KeyStore) -> None:
+    _, old = keys.add(["score"])
+    _, new = keys.rotate(old.key_id, HOUR)
+    with pytest.raises(ConfigError, match=f"replaced by {new.key_id}; replace that one"):
+        keys.rotate(old.key_id, HOUR)
+    _, last = keys.rotate(new.key_id, HOUR)
+    assert last.expires_at is None
+    assert [record.replaced_by for record in keys.listed()] == [new.key_id, last.key_id, None]
+
+
 def test_grace_never_lengthens_the_life_of_a_key(keys: KeyStore) -> None:
     _, old = keys.add(["score"], expires_at=soon())
     keys.rotate(old.key_id, 90 * HOUR)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from serving.database import explained_error, open_state
 from serving.event_log import EVENTS, EventLog, counts_live, wants_no_contact
-from serving.store import LATEST, SCORES, RunInfo, Store
+from serving.store import LATEST, LEFT_OUT, SCORES, RunInfo, Store
 
 __all__ = ["Lookup", "Stored", "without_reasons"]
 
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
     events : int
         Events of the customer that the list cannot know, see `serving.event_log.EventLog.counted`.
     opted_out : bool
-        The customer's latest wish told by an event is to have no contact.
+        The customer wants no contact: the run left them out, or their latest wish told by an event is that.
     """
 
     run_id: str
@@ -166,6 +166,7 @@ class _SqliteReader:
 def _statement() -> sa.Select[Any]:
     customer_id = sa.bindparam(_ID, type_=sa.Text)
     events = sa.select(sa.func.count()).where(EVENTS.c.customer_id == customer_id, counts_live())
+    left_out = sa.select(LEFT_OUT.c.customer_id).where(LEFT_OUT.c.customer_id == customer_id)
     row = sa.and_(SCORES.c.run_id == LATEST.c.run_id, SCORES.c.customer_id == customer_id)
     return sa.select(
         LATEST.c.run_id,
@@ -173,5 +174,5 @@ def _statement() -> sa.Select[Any]:
         LATEST.c.model_version,
         SCORES.c.row,
         events.correlate(LATEST).scalar_subquery(),
-        sa.func.coalesce(wants_no_contact(customer_id), sa.false()),
+        sa.or_(sa.exists(left_out), sa.func.coalesce(wants_no_contact(customer_id), sa.false())),
     ).select_from(LATEST.outerjoin(SCORES, row))

@@ -10,7 +10,7 @@ form that reads back to the same bits, so the answer to a look-up equals the lis
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -24,9 +24,9 @@ from features.errors import InputError
 from serving.explained import Explained
 from serving.state_tables import StateTables
 
-__all__ = ["LATEST", "SCORES", "RunInfo", "Store"]
+__all__ = ["LATEST", "LEFT_OUT", "SCORES", "RunInfo", "Store"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BATCH = 5_000
 IDS_PER_QUERY = 500
 
@@ -56,6 +56,9 @@ SCORES = sa.Table(
     sa.Column("customer_id", sa.Text, primary_key=True),
     sa.Column("row", sa.Text, nullable=False),
 )
+LEFT_OUT = sa.Table("left_out", _metadata, sa.Column("customer_id", sa.Text, primary_key=True))
+"""Customers whom the latest run left out because they want no contact; nothing else is kept of them."""
+
 _explanations = sa.Table(
     "explanations",
     _metadata,
@@ -131,7 +134,13 @@ class Store:
             title="scored lists",
         )
 
-    def save_run(self, run: RunInfo, frame: pd.DataFrame, explained: Explained | None = None) -> None:
+    def save_run(
+        self,
+        run: RunInfo,
+        frame: pd.DataFrame,
+        explained: Explained | None = None,
+        left_out: Collection[str] = (),
+    ) -> None:
         """Make a run the latest: its record, all its scores and what explains them, or nothing.
 
         Parameters
@@ -142,6 +151,8 @@ class Store:
             One row per customer, with a text column ``customer_id``.
         explained : Explained, optional
             What stands behind the scores.
+        left_out : collection of str
+            Customers who want no contact: they must not pass for new ones later.
 
         Raises
         ------
@@ -159,6 +170,9 @@ class Store:
             for start in range(0, len(frame), BATCH):
                 rows = _rows(frame.iloc[start : start + BATCH])
                 connection.execute(sa.insert(SCORES), [{"run_id": run.run_id, **row} for row in rows])
+            connection.execute(sa.delete(LEFT_OUT))
+            for some in _batched(sorted(left_out), BATCH):
+                connection.execute(sa.insert(LEFT_OUT), [{"customer_id": customer} for customer in some])
             self._save_explained(connection, run, explained)
 
     def latest_run(self) -> RunInfo | None:

@@ -107,7 +107,8 @@ def _run(
         progress("writing the list", 0.9)
         manifest = write_list(found, out, raw=raw)
         explained = scored.explained if moves is None else moves.now
-        store.save_run(replace(run, rows=len(found), list_sha256=manifest.sha256), found, explained)
+        run = replace(run, rows=len(found), list_sha256=manifest.sha256)
+        store.save_run(run, found, explained, left_out=refused)
         histories.drop_others()
     moved = None if moves is None else moves.summary()
     document = {

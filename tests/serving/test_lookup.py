@@ -81,6 +81,19 @@ def test_the_latest_wish_is_told_also_of_customers_who_are_not_listed(store, loo
     assert lookup.get("007").events == 0
 
 
+def test_whom_the_run_left_out_passes_for_nobody_new(store, lookup, log):
+    store.save_run(run_info(), scores(), left_out={"8", "9"})
+    log.add([event("e1", "order", "8"), event("e2", "consent", "8", time="2026-03-01", opted_out=False)], NOW)
+    assert lookup.get("8")[3:] == (
+        None,
+        1,
+        True,
+    )  # an opt-out in the customers table stands until it goes there
+    assert lookup.get("7").opted_out is False
+    store.save_run(run_info(), scores(), left_out={"9"})
+    assert lookup.get("8")[3:] == (None, 1, False)
+
+
 def test_what_another_process_wrote_is_seen_at_once(url, lookup):
     code = """
 import sys

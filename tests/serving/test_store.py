@@ -244,7 +244,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 def test_a_database_of_another_layout_is_refused(url):
     Store(url).close()
     sql(url, "UPDATE retain_schema SET version = 99")
-    with pytest.raises(ConfigError, match="state database is version 99, this program reads 3"):
+    with pytest.raises(ConfigError, match="state database is version 99, this program reads 4"):
         Store(url)
 
 

@@ -14,7 +14,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -77,7 +77,7 @@ class Key:
     label: str = ""
     expires_at: datetime | None = None
 
-    def covers(self, row: dict[str, Any]) -> bool:
+    def covers(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of the list, or a live one, is of a customer this key may see."""
         return in_scope(self.scope, row)
 

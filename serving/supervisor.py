@@ -61,7 +61,7 @@ class Supervisor:
     Parameters
     ----------
     jobs : sequence of Job
-        Vital ones are started first, the others once those are ready.
+        Vital ones are started first, the others once those are ready; they are stopped in the same order.
     events : Events
         Who is told what.
     stop_seconds : float
@@ -108,6 +108,7 @@ class Supervisor:
                     self._wait(wake)
                     self._heed_signals()
                     self._reap()
+                    self._stop_others()
                     self._kill_late()
             finally:
                 self._kill_all()
@@ -177,9 +178,16 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopped_at = time.monotonic()
-        for child in self._children:
+        for child in self._vital:
             child.stop()
         self._events.stopping()
+
+    def _stop_others(self) -> None:
+        """Once the vital children have ended: until then they may need the others."""
+        if self._stopped_at is None or any(child.process_id for child in self._vital):
+            return
+        for child in self._children:
+            child.stop()
 
     def _reap(self) -> None:
         """Wait for all that ended; as the first process of a container, for those of dead workers too."""

@@ -1,70 +1,90 @@
-"""Questions answered in a child process: in turn, bounded, and again after the child died."""
+"""Questions answered in another process: in turn, bounded, and again after either side died."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
+import serving.back_room
 from serving.back_room import BackRoom
 from serving.refusal import Refusal
+from tests.serving.small_servers import ROOT, until
 
-ROOT = Path(__file__).resolve().parents[2]
-ENTRY = "tests.serving.back_room_answers:opened"
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.005)
+Process = subprocess.Popen[bytes]
 
 
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+class Rooms:
+    """A door, and the processes behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.started: list[Process] = []
+        self.fronts: list[BackRoom] = []
+
+    def front(self, waiting: int = 3) -> BackRoom:
+        """The side that asks."""
+        self.fronts.append(BackRoom(self.ours, waiting=waiting))
+        return self.fronts[-1]
+
+    def start(self) -> Process:
+        number = self.theirs.fileno()
+        command = [sys.executable, "-m", "tests.serving.back_room_answers", str(self.folder), str(number)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.started.append(subprocess.Popen(command, pass_fds=[number], env=environment))
+        return self.started[-1]
+
+    def close(self) -> None:
+        for front in self.fronts:
+            front.close()
+        for process in self.started:
+            process.kill()
+            process.wait()
+        self.ours.close()
+        self.theirs.close()
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[BackRoom]:
-    room = BackRoom(ENTRY, str(tmp_path), waiting=1)
-    assert room.wait_ready()
-    yield room
-    room.close()
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    rooms = Rooms(tmp_path)
+    rooms.start()
+    yield rooms
+    rooms.close()
 
 
-def test_answers_come_back_byte_for_byte_from_a_process_of_lower_priority(room: BackRoom) -> None:
-    big = os.urandom(3_000_000)
+def test_answers_come_back_byte_for_byte_from_a_process_of_lower_priority(rooms: Rooms) -> None:
+    room, big = rooms.front(), os.urandom(3_000_000)
     assert room.answer(b"") == (200, b"")
     assert room.answer(b"echo " + big) == (200, b"echo " + big)
-    assert room.answer(b"nice") == (200, str(os.nice(0) + 10).encode())
-    assert room.process_id not in (None, os.getpid())
+    assert room.answer(b"who") == (200, f"{rooms.started[0].pid} {os.nice(0) + 10}".encode())
 
 
-def test_a_refusal_and_a_failure_are_answers_and_the_child_lives_on(room: BackRoom) -> None:
-    child = room.process_id
+def test_a_refusal_and_a_failure_are_answers_and_the_process_lives_on(rooms: Rooms) -> None:
+    room = rooms.front()
     status, body = room.answer(b"refuse")
     assert (status, json.loads(body)["error"]["message"]) == (400, "as_of: is required")
     status, body = room.answer(b"fail secret@example.com")
     assert status == 500
     assert b"secret" not in body
     assert room.answer(b"x") == (200, b"x")
-    assert room.process_id == child
+    assert rooms.started[0].poll() is None
 
 
-def test_one_is_answered_one_waits_and_the_third_is_told_so_at_once(room: BackRoom, tmp_path: Path) -> None:
+def test_one_is_answered_one_waits_and_the_third_is_told_so_at_once(rooms: Rooms) -> None:
+    room = rooms.front(waiting=1)
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(room.answer, b"wait 1")
-        until(lambda: list(tmp_path.glob("began-*")))
+        until(lambda: list(rooms.folder.glob("began-*")))
         second = threads.submit(room.answer, b"second")
         until(lambda: room._places._value == 0)
         began = time.monotonic()
@@ -73,72 +93,77 @@ def test_one_is_answered_one_waits_and_the_third_is_told_so_at_once(room: BackRo
         assert time.monotonic() - began < 0.05
         assert refused.value.status == 429
         assert not second.done()
-        (tmp_path / "go").touch()
+        (rooms.folder / "go").touch()
         assert first.result(20) == (200, b"wait 1")
         assert second.result(20) == (200, b"second")
 
 
-def test_the_question_a_child_dies_over_is_refused_once_and_the_next_answered(room: BackRoom) -> None:
-    child = room.process_id
+def test_the_question_it_dies_over_is_refused_once_and_the_next_waits_for_the_next_process(
+    rooms: Rooms,
+) -> None:
+    room = rooms.front()
     with pytest.raises(Refusal) as refused:
         room.answer(b"die")
     assert refused.value.status == 503
+    with ThreadPoolExecutor(1) as threads:
+        next_one = threads.submit(room.answer, b"x")
+        rooms.start()
+        assert next_one.result(20) == (200, b"x")
+
+
+def test_a_process_that_was_replaced_while_idle_costs_no_question(rooms: Rooms) -> None:
+    room = rooms.front()
     assert room.answer(b"x") == (200, b"x")
-    assert room.process_id != child
+    rooms.started[0].kill()
+    rooms.started[0].wait()
+    rooms.start()
+    assert room.answer(b"y") == (200, b"y")
 
 
-def test_a_child_killed_while_idle_is_started_again_by_itself(room: BackRoom) -> None:
-    child = room.process_id
-    assert child is not None
-    os.kill(child, signal.SIGKILL)
-    until(lambda: room.process_id not in (child, None))
-    assert room.answer(b"x") == (200, b"x")
+def test_a_new_worker_finds_the_room_of_the_old_one(rooms: Rooms) -> None:
+    old = rooms.front()
+    assert old.answer(b"x") == (200, b"x")
+    old.close()
+    with pytest.raises(Refusal):
+        old.answer(b"x")
+    assert rooms.front().answer(b"y") == (200, b"y")
+    assert rooms.started[0].poll() is None
 
 
-def test_signals_to_the_whole_group_do_not_cut_off_an_answer(room: BackRoom, tmp_path: Path) -> None:
-    child = room.process_id
-    assert child is not None
+def test_signals_to_the_whole_group_do_not_cut_off_an_answer(rooms: Rooms) -> None:
+    room = rooms.front()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(room.answer, b"wait")
-        until(lambda: list(tmp_path.glob("began-*")))
-        os.kill(child, signal.SIGTERM)
-        os.kill(child, signal.SIGINT)
-        (tmp_path / "go").touch()
+        until(lambda: list(rooms.folder.glob("began-*")))
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            rooms.started[0].send_signal(signum)
+        (rooms.folder / "go").touch()
         assert first.result(20) == (200, b"wait")
 
 
-def test_closing_ends_the_child_and_refuses_what_comes_later(tmp_path: Path) -> None:
-    room = BackRoom(ENTRY, str(tmp_path))
-    assert room.wait_ready()
-    child = room.process_id
-    assert child is not None
-    room.close()
-    assert not psutil.pid_exists(child)
-    with pytest.raises(Refusal):
-        room.answer(b"x")
+def test_an_answer_that_takes_too_long_is_given_up_with_its_process(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = rooms.front()
+    assert room.answer(b"x") == (200, b"x")
+    monkeypatch.setattr(serving.back_room, "_ANSWER_SECONDS", 0.1)
+    with pytest.raises(Refusal) as refused:
+        room.answer(b"wait")
+    assert refused.value.status == 504
+    assert rooms.started[0].wait(5) == -signal.SIGKILL
 
 
-def test_a_child_that_cannot_be_opened_is_tried_again_with_pauses(tmp_path: Path) -> None:
-    room = BackRoom("tests.serving.back_room_answers:broken", str(tmp_path))
-    tries = tmp_path / "tries"
-    until(lambda: tries.exists() and len(tries.read_text()) >= 2)
-    assert not room.wait_ready(0)
-    room.close()
-
-
-def test_the_child_ends_with_its_parent_even_in_the_middle_of_an_answer(tmp_path: Path) -> None:
-    program = f"""
-import threading
-from serving.back_room import BackRoom
-room = BackRoom({ENTRY!r}, {str(tmp_path)!r})
-room.wait_ready()
-threading.Thread(target=room.answer, args=(b"wait",), daemon=True).start()
-print(room.process_id, flush=True)
-threading.Event().wait()
-"""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
-        until(lambda: list(tmp_path.glob("began-*")))
-        parent.kill()
-        child.wait(2)
+def test_without_anybody_behind_the_door_batches_are_refused_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving.back_room, "_OPEN_SECONDS", 0.05)
+    rooms = Rooms(tmp_path)
+    room = rooms.front()
+    for _ in range(30):
+        with pytest.raises(Refusal) as refused:
+            room.answer(b"x")
+        assert refused.value.status == 503
+    rooms.start()
+    monkeypatch.setattr(serving.back_room, "_OPEN_SECONDS", 20.0)
+    assert room.answer(b"x") == (200, b"x")
+    rooms.close()

@@ -58,20 +58,22 @@ HOLD_OUT = ("hold-out", "holdout", "hold_out", "control")
 
 
 def _campaigns(events: ir.Table) -> dict[str, Any]:
+    age = events.campaigns_age
     made = (~events.arm.lower().isin(HOLD_OUT)).fill_null(True)
     return {
-        "campaigns_90d": (made & (events.age <= 90)).cast("int64").sum(),
-        "campaigns_365d": (made & (events.age <= 365)).cast("int64").sum(),
-        "last_campaign_days": only(events.age, made).min(),
+        "campaigns_90d": (made & (age <= 90)).cast("int64").sum(),
+        "campaigns_365d": (made & (age <= 365)).cast("int64").sum(),
+        "last_campaign_days": only(age, made).min(),
     }
 
 
 def _referrals(events: ir.Table) -> dict[str, Any]:
+    age = events.referrals_age
     return {
-        "referrals_total": events.count(),
-        "referrals_365d": (events.age <= 365).cast("int64").sum(),
+        "referrals_total": age.count(),
+        "referrals_365d": (age <= 365).cast("int64").sum(),
     }
 
 
-CAMPAIGNS = Family(_C, _CAMPAIGN_DOCS, _campaigns, fill=("campaigns_90d", "campaigns_365d"))
+CAMPAIGNS = Family(_C, _CAMPAIGN_DOCS, _campaigns, fill=("campaigns_90d", "campaigns_365d"), reads=("arm",))
 REFERRALS = Family(_R, _REFERRAL_DOCS, _referrals, fill=("referrals_total", "referrals_365d"))

@@ -67,15 +67,21 @@ def _before(events: ir.Table, column: str) -> Any:
 
 def _measures(events: ir.Table) -> dict[str, Any]:
     cancelled = _before(events, "cancelled_at")
-    running = ~cancelled & ~_before(events, "end")
+    running = events.contracts_age.notnull() & ~cancelled & ~_before(events, "end")
     left = events.end.date().delta(events.as_of, unit="day")
     return {
         "contracts_active": running.cast("int64").sum(),
         "contract_charge": from_units(only(to_units(events.monthly_charge), running).sum()),
-        "contract_days": events.age.max(),
+        "contract_days": events.contracts_age.max(),
         "contract_days_left": only(left, running).min(),
         "contracts_cancelled": cancelled.cast("int64").sum(),
     }
 
 
-CONTRACTS = Family(_S, _DOCS, _measures, fill=("contracts_active", "contract_charge", "contracts_cancelled"))
+CONTRACTS = Family(
+    _S,
+    _DOCS,
+    _measures,
+    fill=("contracts_active", "contract_charge", "contracts_cancelled"),
+    reads=("end", "cancelled_at", "monthly_charge"),
+)

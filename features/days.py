@@ -8,6 +8,7 @@ line of a product, so that it adds up too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
@@ -15,7 +16,7 @@ import ibis.expr.types as ir
 
 from features.exact import FINE, to_units
 
-__all__ = ["day_facts", "merge_days", "with_ends", "with_gaps"]
+__all__ = ["day_facts", "line_facts", "merge_days", "with_ends", "with_gaps"]
 
 _SUMS = (
     "orders",
@@ -61,15 +62,31 @@ def day_facts(orders: ir.Table) -> ir.Table:
     However the source signs them: a discount takes money off a line that is no return, and a return gives
     its cost back.
     """
-    lines = _marked(orders)
+    lines = line_facts(orders)
     sums = {name: lines[name].sum().cast("int64") for name in _SUMS}
     return lines.group_by(["customer_id", "day", "known_day"]).aggregate(**sums)
 
 
-def merge_days(days: ir.Table) -> ir.Table:
-    """Facts of one ``as_of``, customer and day whose lines arrived on different days, added up."""
-    sums = {name: days[name].sum().cast("int64") for name in _SUMS}
-    return days.group_by(["as_of", "customer_id", "day", "age"]).aggregate(**sums)
+def line_facts(orders: ir.Table) -> ir.Table:
+    """The order lines with what each adds to the sums of `day_facts`; `merge_days` takes them as well."""
+    lines = _placed(orders)
+    return lines.mutate(
+        **_money(lines),
+        orders=_first(lines.bought_line, lines.nth_of_order),
+        **_distinct(lines, "product", "new_products", "product_lines", "product_nlogn"),
+        **_distinct(lines, "category", "new_categories", "category_lines", "category_nlogn"),
+        day_products=_first(_known(lines, "product"), lines.nth_of_day_product),
+    )
+
+
+def merge_days(days: ir.Table, of_as_of: Sequence[str] = ()) -> ir.Table:
+    """Facts of one ``as_of``, customer and day whose lines arrived on different days, added up.
+
+    Columns `of_as_of` say something of the cut-off day and are kept.
+    """
+    found = {name: days[name].sum().cast("int64") for name in _SUMS}
+    found |= {name: days[name].max() for name in of_as_of}
+    return days.group_by(["as_of", "customer_id", "day", "age"]).aggregate(**found)
 
 
 def with_gaps(days: ir.Table, keys: list[str]) -> ir.Table:
@@ -96,46 +113,23 @@ def with_ends(days: ir.Table) -> ir.Table:
     ).drop("following")
 
 
-def _marked(orders: ir.Table) -> ir.Table:
-    amount = orders.amount
-    bought, kept = amount > 0, amount >= 0
-    cost = _optional(orders, "cost")
-    cost = ibis.ifelse(kept, cost, -cost.abs())
-    discount = ibis.ifelse(kept, _optional(orders, "discount").abs().fill_null(0.0), 0.0)
-    quantity = _optional(orders, "quantity")
-    priced = bought & (quantity > 0).fill_null(False)
-    facts: dict[str, Any] = {
-        "bought_line": bought.cast("int64"),
-        "lines": kept.cast("int64"),
-        "spend_u": to_units(ibis.ifelse(bought, amount, 0.0)),
-        "net_u": to_units(amount),
-        "returns_u": to_units(ibis.ifelse(amount < 0, -amount, 0.0)),
-        "returns": (amount < 0).cast("int64"),
-        "discount_u": to_units(discount),
-        "discounted_lines": (discount > 0).cast("int64"),
-        "margin_u": to_units(ibis.ifelse(cost.notnull(), amount - cost, 0.0)),
-        "costed_lines": cost.notnull().cast("int64"),
-        "quantity_u": to_units(ibis.ifelse(priced, quantity, 0.0)),
-        "priced_u": to_units(ibis.ifelse(priced, amount, 0.0)),
-    }
-    lines = orders.mutate(**facts)
-    lines = _first_lines(lines)
-    lines = _distinct(lines, "product", "new_products", "product_lines", "product_nlogn")
-    lines = _distinct(lines, "category", "new_categories", "category_lines", "category_nlogn")
-    return _products_of_day(lines)
+def _placed(orders: ir.Table) -> ir.Table:
+    """The lines with their places among those of the same order, product and category, before anything is added.
 
-
-def _optional(orders: ir.Table, name: str) -> Any:
-    return orders[name] if name in orders.columns else ibis.null("float64")
-
-
-def _first_lines(lines: ir.Table) -> ir.Table:
-    """Marks the first known buying line of every order; without order ids a day is one order."""
-    things = ["day", "bought_line"]
-    if "order_id" in lines.columns:
-        things.append("order_id")
-    first = (lines.bought_line == 1) & (_nth(things, ["known_day"]) == 0)
-    return lines.mutate(orders=first.cast("int64"))
+    Without order ids a day is one order.
+    """
+    lines = orders.mutate(bought_line=(orders.amount > 0).cast("int64"))
+    has = set(orders.columns)
+    order = [name for name in ("order_id",) if name in has]
+    places: dict[str, Any] = {"nth_of_order": _nth(["day", "bought_line", *order], ["known_day"])}
+    for thing in ("product", "category"):
+        if thing in has:
+            places[f"nth_of_{thing}"] = _nth([thing, "bought_line"], ["known_day", "day"])
+    # On its first day a product is new, unless lines arrive out of order.
+    late = {"product", "known_at"} <= has
+    new = places.get("nth_of_product", ibis.literal(0, "int64"))
+    places["nth_of_day_product"] = _nth(["day", "product", "bought_line"], ["known_day"]) if late else new
+    return lines.mutate(**places)
 
 
 def _nth(things: list[str], order: list[str]) -> Any:
@@ -149,26 +143,53 @@ def _nth(things: list[str], order: list[str]) -> Any:
     return place - start
 
 
-def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -> ir.Table:
+def _money(lines: ir.Table) -> dict[str, Any]:
+    amount = lines.amount
+    bought, kept = amount > 0, amount >= 0
+    cost = _optional(lines, "cost")
+    cost = ibis.ifelse(kept, cost, -cost.abs())
+    discount = ibis.ifelse(kept, _optional(lines, "discount").abs().fill_null(0.0), 0.0)
+    quantity = _optional(lines, "quantity")
+    priced = bought & (quantity > 0).fill_null(False)
+    return {
+        "lines": kept.cast("int64"),
+        "spend_u": to_units(ibis.ifelse(bought, amount, 0.0)),
+        "net_u": to_units(amount),
+        "returns_u": to_units(ibis.ifelse(amount < 0, -amount, 0.0)),
+        "returns": (amount < 0).cast("int64"),
+        "discount_u": to_units(discount),
+        "discounted_lines": (discount > 0).cast("int64"),
+        "margin_u": to_units(ibis.ifelse(cost.notnull(), amount - cost, 0.0)),
+        "costed_lines": cost.notnull().cast("int64"),
+        "quantity_u": to_units(ibis.ifelse(priced, quantity, 0.0)),
+        "priced_u": to_units(ibis.ifelse(priced, amount, 0.0)),
+    }
+
+
+def _optional(orders: ir.Table, name: str) -> Any:
+    return orders[name] if name in orders.columns else ibis.null("float64")
+
+
+def _known(lines: ir.Table, thing: str) -> Any:
+    """1 on a line bought of a known thing, else 0."""
     if thing not in lines.columns:
-        zero = ibis.literal(0, "int64")
-        return lines.mutate(**{first: zero, count: zero, nlogn: zero})
-    lines = lines.mutate(_nth=_nth([thing, "bought_line"], ["known_day", "day"]).cast("float64"))
-    counted = (lines.bought_line == 1) & lines[thing].notnull()
-    n = lines._nth
+        return ibis.literal(0, "int64")
+    return ((lines.bought_line == 1) & lines[thing].notnull()).cast("int64")
+
+
+def _first(counted: Any, nth: Any) -> Any:
+    return ((counted == 1) & (nth == 0)).cast("int64")
+
+
+def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -> dict[str, Any]:
+    zero = ibis.literal(0, "int64")
+    if thing not in lines.columns:
+        return {first: zero, count: zero, nlogn: zero}
+    counted, nth = _known(lines, thing), lines[f"nth_of_{thing}"]
+    n = nth.cast("float64")
     step = (n + 1.0) * (n + 1.0).ln() - ibis.ifelse(n > 0, n * ibis.greatest(n, 1.0).ln(), 0.0)
-    return lines.mutate(
-        **{
-            first: (counted & (n == 0)).cast("int64"),
-            count: counted.cast("int64"),
-            nlogn: ibis.ifelse(counted, to_units(step, FINE), ibis.literal(0, "int64")),
-        }
-    ).drop("_nth")
-
-
-def _products_of_day(lines: ir.Table) -> ir.Table:
-    """Marks each product once per day. On the first day all are new, unless lines arrive out of order."""
-    if "product" not in lines.columns or "known_at" not in lines.columns:
-        return lines.mutate(day_products=lines.new_products)
-    first = (lines.product_lines > 0) & (_nth(["day", "product", "bought_line"], ["known_day"]) == 0)
-    return lines.mutate(day_products=first.cast("int64"))
+    return {
+        first: _first(counted, nth),
+        count: counted,
+        nlogn: ibis.ifelse(counted == 1, to_units(step, FINE), zero),
+    }

@@ -52,6 +52,9 @@ class Family:
         From a table to named expressions.
     fill : tuple of str
         Columns that are 0 rather than missing for a customer without a row in `source`.
+    reads : tuple of str
+        Columns of a table of events that the measures read, beside its days; its rows stand among those of other
+        tables, in which they are missing (`features.events`).
     """
 
     source: str
@@ -59,6 +62,7 @@ class Family:
     measures: Expressions
     derived: Expressions = nothing
     fill: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -83,19 +83,20 @@ _DOCS = (
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:
+    age = events.interactions_age
     complaint = (events.kind.lower() == "complaint").fill_null(False)
     solved = (events.resolved_at.date() < events.as_of).fill_null(False)
     took = events.resolved_at.date().delta(events.day, unit="day")
     return {
-        "contacts_90d": (events.age <= 90).cast("int64").sum(),
-        "contacts_365d": (events.age <= 365).cast("int64").sum(),
-        "complaints_90d": (complaint & (events.age <= 90)).cast("int64").sum(),
-        "complaints_365d": (complaint & (events.age <= 365)).cast("int64").sum(),
+        "contacts_90d": (age <= 90).cast("int64").sum(),
+        "contacts_365d": (age <= 365).cast("int64").sum(),
+        "complaints_90d": (complaint & (age <= 90)).cast("int64").sum(),
+        "complaints_365d": (complaint & (age <= 365)).cast("int64").sum(),
         "complaints_open": (complaint & ~solved).cast("int64").sum(),
-        "complaint_days": only(events.age, complaint).min(),
+        "complaint_days": only(age, complaint).min(),
         "resolution_days": only(took, complaint & solved).sum().cast("float64")
         / (complaint & solved).cast("int64").sum().cast("float64").nullif(0.0),
-        "last_contact_days": events.age.min(),
+        "last_contact_days": age.min(),
     }
 
 
@@ -104,4 +105,5 @@ INTERACTIONS = Family(
     _DOCS,
     _measures,
     fill=("contacts_90d", "contacts_365d", "complaints_90d", "complaints_365d", "complaints_open"),
+    reads=("kind", "resolved_at"),
 )

@@ -15,14 +15,14 @@ import ibis.expr.types as ir
 
 from features.breadth import BREADTH
 from features.campaigns import CAMPAIGNS, REFERRALS
-from features.contract import TABLES, Kind, TableContract
 from features.contracts import CONTRACTS
 from features.days import day_facts, merge_days, with_ends, with_gaps
+from features.events import known_events
 from features.family import Family
 from features.first_basket import FIRST_BASKET
 from features.interactions import INTERACTIONS
 from features.loyalty import LOYALTY
-from features.public_holidays import HOLIDAYS, at_as_of, at_purchases
+from features.public_holidays import AT_AS_OF, HOLIDAYS, at_as_of, at_purchases
 from features.returns import RETURNS
 from features.rfm import RFM
 from features.rhythm import RHYTHM
@@ -32,21 +32,13 @@ from features.surveys import SURVEYS
 from features.tables import Tables
 from features.trend import TREND
 
-__all__ = ["FAMILIES", "FEATURES", "customer_features", "features_at"]
+__all__ = ["FAMILIES", "FEATURES", "customer_features", "features_at", "with_calendar"]
 
-_ORDER_FAMILIES = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
+_ORDER_FAMILIES: tuple[Family, ...] = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
 _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
 FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, HOLIDAYS, *_EVENT_FAMILIES, LOYALTY)
 FEATURES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.names)
 _KEYS = ["as_of", "customer_id"]
-_TYPES: dict[Kind, str] = {
-    "id": "string",
-    "text": "string",
-    "time": "timestamp",
-    "money": "float64",
-    "number": "float64",
-    "flag": "boolean",
-}
 
 
 def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
@@ -81,50 +73,65 @@ def customer_features(tables: Tables, as_of: Sequence[date]) -> ir.Table:
     >>> [row[name] for name in ("frequency", "recency", "T", "monetary_value", "overdue_ratio")]
     [1, 10, 15, 30.0, 0.5]
     """
-    return features_at(tables, as_of_table(as_of), day_facts(tables.orders))
+    return features_at(tables, with_calendar(as_of_table(as_of), tables), day_facts(tables.orders))
+
+
+def with_calendar(cuts: ir.Table, tables: Tables) -> ir.Table:
+    """Cut-off days with what is known of them beforehand: where they stand in the calendar, if there is one."""
+    return cuts if tables.calendar is None else at_as_of(cuts, tables.calendar)
 
 
 def features_at(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
-    """`customer_features` at the days of a table with the column ``as_of``, from the `day_facts` of the orders."""
-    customers = _from_orders(tables, cuts, facts)
-    for family in _EVENT_FAMILIES:
-        customers = _join_events(customers, tables, family, cuts)
+    """`customer_features` at the days of a table.
+
+    Parameters
+    ----------
+    tables : Tables
+        Loaded tables.
+    cuts : ir.Table
+        Cut-off days from `with_calendar`.
+    facts : ir.Table
+        `day_facts` of the orders, where they are kept. `line_facts` give the same features where the orders have
+        arrival times, and spare the engine one summing up.
+    """
+    customers = _with_events(_from_orders(tables, cuts, facts), tables, cuts)
+    known = {name for family in FAMILIES if _is_known(family, tables) for name in family.names}
+    customers = customers.mutate(**{n: ibis.null("float64") for n in FEATURES if n not in known})
     customers = customers.mutate(**LOYALTY.derived(customers))
     return customers.select(*_KEYS, *FEATURES)
 
 
+def _is_known(family: Family, tables: Tables) -> bool:
+    if family is HOLIDAYS:
+        return tables.calendar is not None
+    return family is LOYALTY or getattr(tables, family.source) is not None
+
+
 def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
+    families, of_as_of = _ORDER_FAMILIES, tuple[str, ...]()
+    if tables.calendar is not None:
+        families, of_as_of = (*families, HOLIDAYS), AT_AS_OF
     if "known_at" in tables.orders.columns:
-        days = with_gaps(merge_days(past(facts, cuts)), _KEYS)
+        days = with_gaps(merge_days(past(facts, cuts), of_as_of), _KEYS)
     else:
         days = past(with_gaps(facts, ["customer_id"]), cuts)
     days = with_ends(days)
-    families: tuple[Family, ...] = _ORDER_FAMILIES
     if tables.calendar is not None:
-        days, families = at_purchases(days, tables.calendar), (*families, HOLIDAYS)
+        days = at_purchases(days, tables.calendar)
     measures = [family.measures(days) for family in families]
     table = days.group_by(_KEYS).aggregate(**dict(ChainMap(*measures)))
-    for family in families:
-        table = table.mutate(**family.derived(table))
-    if tables.calendar is None:
-        return table.mutate(**{name: ibis.null("float64") for name in HOLIDAYS.names})
-    return at_as_of(table, tables.calendar)
+    derived = [family.derived(table) for family in families]
+    return table.mutate(**dict(ChainMap(*derived)))
 
 
-def _join_events(customers: ir.Table, tables: Tables, family: Family, cuts: ir.Table) -> ir.Table:
-    events = getattr(tables, family.source)
-    if events is None:
-        return customers.mutate(**{name: ibis.null("float64") for name in family.names})
-    known = past(_complete(events, TABLES[family.source]), cuts)
-    latest = known.age.min().over(ibis.window(group_by=_KEYS))
-    known = known.mutate(latest_age=latest)
-    found = known.group_by(_KEYS).aggregate(**family.measures(known))
+def _with_events(customers: ir.Table, tables: Tables, cuts: ir.Table) -> ir.Table:
+    families = [family for family in _EVENT_FAMILIES if _is_known(family, tables)]
+    if not families:
+        return customers
+    events = known_events(tables, families, cuts)
+    measures = [family.measures(events) for family in families]
+    found = events.group_by(_KEYS).aggregate(**dict(ChainMap(*measures)))
     joined = customers.left_join(found, _KEYS).drop("as_of_right", "customer_id_right")
-    columns = {name: joined[name].cast("float64") for name in family.names}
-    return joined.mutate(**columns | {name: columns[name].fill_null(0.0) for name in family.fill})
-
-
-def _complete(events: ir.Table, contract: TableContract) -> ir.Table:
-    """The table with every column of its contract; what the source lacks is missing in each row."""
-    absent = [c for c in contract.columns if c.name not in events.columns]
-    return events.mutate(**{c.name: ibis.null(_TYPES[c.kind]) for c in absent}) if absent else events
+    columns = {name: joined[name].cast("float64") for family in families for name in family.names}
+    filled = {name: columns[name].fill_null(0.0) for family in families for name in family.fill}
+    return joined.mutate(**columns | filled)

@@ -13,7 +13,7 @@ give the same features bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -22,21 +22,26 @@ from typing import Any
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.contract import TABLES
-from features.days import day_facts
+from features.days import day_facts, line_facts
+from features.errors import ConfigError, InputError
 from features.frames import connect, empty_table, typed_frames
-from features.pipeline import features_at
+from features.pipeline import features_at, with_calendar
 from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
 from features.tables import Tables
 
-__all__ = ["AS_OF", "FeatureEngine", "fetch_features"]
+__all__ = ["AS_OF", "FeatureEngine", "Plan", "fetch_features", "live_plan"]
 
 AS_OF = "as_of_days"
 """Name of the table of cut-off days in the engine."""
+
+CUTS = "known_days"
+"""Name of the table of cut-off days with what is known of them beforehand."""
 
 FACTS = "day_facts"
 """Name of the view of kept day facts in the engine."""
@@ -49,11 +54,14 @@ _BY_VALUES = "statistics_propagation,compressed_materialization"
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """A statement, and the columns it must give: the engine widens sums beyond 64 bits by itself."""
+class Plan:
+    """A statement, the columns it must give (the engine widens sums beyond 64 bits by itself), and the statement of
+    what is known beforehand of the cut-off days.
+    """
 
     statement: str
     schema: pa.Schema
+    cuts: str
 
 
 def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
@@ -97,10 +105,10 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
 
 
 class FeatureEngine:
-    """Features of a few order lines at a time, from a statement that is planned once.
+    """Features of a few customers at a time, from a statement that is planned once.
 
-    One engine serves one thread. It holds no rows between two questions: lines are put into its empty table
-    within a transaction that is rolled back.
+    One engine serves one thread. It holds no rows between two questions: the statement reads whatever rows lie
+    before it when it runs.
 
     Parameters
     ----------
@@ -108,58 +116,158 @@ class FeatureEngine:
         IANA name of the business zone; zoned times are turned into it.
     country : str
         ISO 3166 code of the country whose public holidays count; empty for none.
+    tables : sequence of str
+        Tables of the contract that the shop has; orders are always among them. Features of a table that the shop
+        has not are missing, those of a table without rows are what they are for a customer without rows.
+
+    Raises
+    ------
+    ConfigError
+        A table or the country is unknown.
 
     Examples
     --------
     >>> from datetime import date, datetime
-    >>> engine = FeatureEngine()
+    >>> engine = FeatureEngine(tables=["orders", "interactions"])
     >>> orders = pa.table({"customer_id": ["a"], "time": [datetime(2026, 1, 5)], "amount": [9.5]})
-    >>> engine.fetch(orders, date(2026, 1, 15)).select(["customer_id", "T", "spend_total"]).to_pylist()
-    [{'customer_id': 'a', 'T': 10, 'spend_total': 9.5}]
+    >>> engine.fetch(orders, date(2026, 1, 15)).select(["T", "spend_total", "contacts_90d"]).to_pylist()
+    [{'T': 10, 'spend_total': 9.5, 'contacts_90d': 0.0}]
     """
 
-    def __init__(self, timezone: str = "UTC", country: str = "") -> None:
+    def __init__(self, timezone: str = "UTC", country: str = "", tables: Sequence[str] = ("orders",)) -> None:
         self._timezone = timezone
+        self._names = _named(tables)
+        self._empty = {name: empty_table(TABLES[name], whole=True) for name in self._names}
+        self._asked = {name: _Asked(rows) for name, rows in self._empty.items()}
+        self._day: date | None = None
         con = connect()
         self._engine = con.con
         # For so few rows a second thread costs more than it gives.
         self._engine.execute("SET threads = 1")
         self._engine.execute(f"SET disabled_optimizers = '{_BY_VALUES}'")
-        self._engine.register("given", empty_table(TABLES["orders"], whole=True))
-        self._engine.execute("CREATE TABLE orders AS FROM given")
         self._engine.execute(f"CREATE TABLE {AS_OF} (as_of DATE)")
-        shape = [("orders", con.table("orders").schema())]
+        for name, rows in self._asked.items():
+            self._engine.register(name, rows)
         if country:
             self._engine.register("days", calendar_rows(country))
             self._engine.execute(f"CREATE TABLE {CALENDAR} AS FROM days")
-            shape.append((CALENDAR, con.table(CALENDAR).schema()))
-        self._plan = _compiled(tuple(shape), kept_facts=False)
+        self._plan = live_plan(country, self._names)
+        self._engine.execute(f"CREATE TABLE {CUTS} AS {self._plan.cuts}")
         self._engine.execute(f"PREPARE features AS {self._plan.statement}")
 
-    def fetch(self, orders: pd.DataFrame | pa.Table, as_of: date) -> pa.Table:
-        """The rows of `customer_features` for customers known by `orders` alone.
+    def fetch(self, tables: Mapping[str, pd.DataFrame | pa.Table] | pa.Table, as_of: date) -> pa.Table:
+        """The rows of `customer_features` for the customers of some order lines.
 
         Parameters
         ----------
-        orders : pandas.DataFrame or pyarrow.Table
-            Order lines in the contract's columns; a column that is not there counts as empty.
+        tables : mapping of table name to pandas.DataFrame or pyarrow.Table, or pyarrow.Table
+            Rows in the contract's columns, or order lines alone. A table or a column that is not there counts as
+            empty.
         as_of : date
             Cut-off day in the business zone.
 
         Raises
         ------
         InputError
-            See `features.frames.tables_from_frames`.
+            A table is given that the engine was not made for; else see `features.frames.tables_from_frames`.
         """
-        self._engine.register("given", typed_frames({"orders": orders}, timezone=self._timezone)["orders"])
-        self._engine.execute("BEGIN")
+        frames = tables if isinstance(tables, Mapping) else {"orders": tables}
+        if unknown := [name for name in frames if name not in self._names]:
+            raise InputError(f"table {unknown[0]!r} is none of this shop's tables ({', '.join(self._names)})")
+        typed = typed_frames(frames, timezone=self._timezone)
+        self._move_to(as_of)
         try:
-            self._engine.execute("INSERT INTO orders BY NAME FROM given")
-            self._engine.execute(f"INSERT INTO {AS_OF} VALUES (?)", [as_of])  # noqa: S608 - a name of ours
-            return self._engine.execute("EXECUTE features").to_arrow_table().cast(self._plan.schema)
+            for name, rows in typed.items():
+                self._asked[name].rows = _whole(rows, self._empty[name].schema)
+            return _arrow(self._engine.execute("EXECUTE features").fetchnumpy(), self._plan.schema)
         finally:
-            self._engine.execute("ROLLBACK")
-            self._engine.unregister("given")
+            for name in typed:
+                self._asked[name].rows = self._empty[name]
+
+    def _move_to(self, as_of: date) -> None:
+        """Puts the cut-off day before the statement; nearly all questions are about the day of the one before."""
+        if as_of == self._day:
+            return
+        self._day = None
+        for table in (AS_OF, CUTS):
+            self._engine.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+        self._engine.execute(f"INSERT INTO {AS_OF} VALUES (?)", [as_of])  # noqa: S608 - a name of ours
+        self._engine.execute(f"INSERT INTO {CUTS} {self._plan.cuts}")
+        self._day = as_of
+
+
+def live_plan(country: str, tables: Sequence[str]) -> Plan:
+    """The plan of a `FeatureEngine`, compiled once in a process and kept.
+
+    A second goes into it, so that a process that starts others compiles it before it does. No engine is opened.
+
+    Parameters
+    ----------
+    country : str
+        ISO 3166 code of the country whose public holidays count; empty for none.
+    tables : sequence of str
+        Tables of the contract that the shop has.
+
+    Raises
+    ------
+    ConfigError
+        A table or the country is unknown.
+
+    Examples
+    --------
+    >>> live_plan("", ["orders"]) is live_plan("", ["orders"])
+    True
+    """
+    shape = [(name, ibis.schema(empty_table(TABLES[name], whole=True).schema)) for name in _named(tables)]
+    if country:
+        shape.append((CALENDAR, ibis.schema(calendar_rows(country).schema)))
+    return _compiled(tuple(shape), kept_facts=False)
+
+
+class _Asked:
+    """The rows of the question in hand, read through Arrow's stream interface each time the statement runs.
+
+    The statement is prepared on this object and the rows change beneath it. Rows of a table would have to be
+    written and taken away again, and a view on other rows would have the statement planned anew.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+
+    def __arrow_c_schema__(self) -> object:
+        return self.rows.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+def _named(tables: Sequence[str]) -> tuple[str, ...]:
+    if unknown := [name for name in tables if name not in TABLES]:
+        raise ConfigError(f"table {unknown[0]!r} is unknown; the contract has {', '.join(TABLES)}")
+    return tuple(name for name in TABLES if name == "orders" or name in tables)
+
+
+def _whole(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with all columns of the contract; those that were not given are missing in each."""
+    given = set(rows.column_names)
+    columns = [
+        rows.column(field.name) if field.name in given else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _arrow(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
+    """What the engine gave as numpy's masked arrays; it takes longer to give a few rows of many columns as Arrow."""
+    arrays = [_array(columns[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    data, missing = np.ma.getdata(values), np.ma.getmask(values)
+    if pa.types.is_integer(kind):
+        data = data.astype(np.int64)
+    return pa.array(data, kind, mask=None if missing is np.ma.nomask else missing)
 
 
 def _shape(tables: Tables) -> _Shape | None:
@@ -177,13 +285,22 @@ def _stands(table: ir.Table, name: str) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(shape: _Shape, *, kept_facts: bool) -> _Plan:
-    unbound: dict[str, Any] = {name: ibis.table(schema, name=name) for name, schema in shape}
-    calendar = unbound.pop(CALENDAR, None)
-    tables = Tables(con=None, calendar=calendar, **unbound)
-    facts = day_facts(tables.orders)
+def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
+    tables, cuts = _unbound(shape), ibis.table({"as_of": "date"}, name=AS_OF)
+    known = with_calendar(cuts, tables)
     if kept_facts:
-        facts = ibis.table(facts.schema(), name=FACTS)
-    found = features_at(tables, ibis.table({"as_of": "date"}, name=AS_OF), facts)
-    statement = str(ibis.to_sql(found, dialect="duckdb", pretty=False))
-    return _Plan(statement, found.schema().to_pyarrow())
+        facts = ibis.table(day_facts(tables.orders).schema(), name=FACTS)
+        found = features_at(tables, known, facts)
+    else:
+        found = features_at(tables, ibis.table(known.schema(), name=CUTS), line_facts(tables.orders))
+    return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known))
+
+
+def _unbound(shape: _Shape) -> Tables:
+    stored: dict[str, Any] = {name: ibis.table(schema, name=name) for name, schema in shape}
+    calendar = stored.pop(CALENDAR, None)
+    return Tables(con=None, calendar=calendar, **stored)
+
+
+def _sql(expression: ir.Table) -> str:
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))

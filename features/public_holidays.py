@@ -20,10 +20,13 @@ from features.errors import ConfigError
 from features.exact import ratio
 from features.family import ColumnDoc, Family
 
-__all__ = ["CALENDAR", "HOLIDAYS", "at_as_of", "at_purchases", "calendar_rows", "check_country"]
+__all__ = ["AT_AS_OF", "CALENDAR", "HOLIDAYS", "at_as_of", "at_purchases", "calendar_rows", "check_country"]
 
 CALENDAR = "holiday_calendar"
 """Name of the table of days in the engine."""
+
+AT_AS_OF = ("days_to_next_holiday", "days_since_last_holiday", "holiday_days_next_30", "holiday_days_next_90")
+"""Columns that say where a cut-off day stands in the calendar."""
 
 _FIRST_YEAR, _LAST_YEAR = 1990, 2060
 _AHEAD = (30, 90)
@@ -162,21 +165,21 @@ def at_purchases(days: ir.Table, calendar: ir.Table) -> ir.Table:
     return days.left_join(near, days.day == near.calendar_day).drop("calendar_day")
 
 
-def at_as_of(customers: ir.Table, calendar: ir.Table) -> ir.Table:
-    """Customers' rows with what the calendar says of their ``as_of``."""
+def at_as_of(cuts: ir.Table, calendar: ir.Table) -> ir.Table:
+    """Cut-off days with what the calendar says of them."""
     here = calendar.select(
         "calendar_day",
         days_to_next_holiday=calendar.holiday_ahead.cast("float64"),
         days_since_last_holiday=calendar.holiday_behind.cast("float64"),
         **{f"holiday_days_next_{n}": calendar[f"holidays_{n}"].cast("float64") for n in _AHEAD},
     )
-    return customers.left_join(here, customers.as_of == here.calendar_day).drop("calendar_day")
+    return cuts.left_join(here, cuts.as_of == here.calendar_day).drop("calendar_day")
 
 
 def _measures(days: ir.Table) -> dict[str, Any]:
     known = (days.bought == 1) & days.holiday_ahead.notnull()
     counts = {f"_holiday_days_{n}": (known & (days.holiday_ahead <= n)).cast("int64").sum() for n in _BEFORE}
-    return {**counts, "_calendar_days": known.cast("int64").sum()}
+    return {**counts, "_calendar_days": known.cast("int64").sum(), **{n: days[n].max() for n in AT_AS_OF}}
 
 
 def _derived(t: ir.Table) -> dict[str, Any]:

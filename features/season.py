@@ -77,7 +77,7 @@ def _turn(day: Any) -> Any:
 
 
 def _derived(t: ir.Table) -> dict[str, Any]:
-    known = t["T"] >= 365
+    known = t._first_age.coalesce(t._any_age) >= 365
     found: dict[str, Any] = {
         "season_sin": _turn(t.as_of).sin(),
         "season_cos": _turn(t.as_of).cos(),

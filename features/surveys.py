@@ -68,14 +68,14 @@ def _mean(value: Any, where: Any = None) -> Any:
 
 
 def _measures(events: ir.Table) -> dict[str, Any]:
-    latest = events.age == events.latest_age
+    latest = events.surveys_age == events.surveys_latest
     return {
         "satisfaction_last": _mean(events.score, latest),
         "satisfaction_mean": _mean(events.score),
         "satisfaction_gap": _mean(events.score - events.expected),
         "recommend_mean": _mean(events.recommend),
-        "survey_days": events.age.min(),
+        "survey_days": events.surveys_age.min(),
     }
 
 
-SURVEYS = Family(_S, _DOCS, _measures)
+SURVEYS = Family(_S, _DOCS, _measures, reads=("score", "expected", "recommend"))

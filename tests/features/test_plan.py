@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from features.contract import TABLES
 from features.errors import ConfigError, InputError
-from features.frames import tables_from_frames
+from features.frames import empty_table, tables_from_frames
 from features.pipeline import customer_features
 from features.plan import FeatureEngine, fetch_features
+from retain.shop import ShopSettings, simulate
 from tests.features.feature_runs import line_rows, lines_frame, random_events, random_shop
 
 DAY = date(2025, 6, 1)
@@ -63,7 +67,7 @@ def test_tables_that_do_not_stand_in_the_engine_are_compiled_as_they_are() -> No
     chosen = replace(tables, orders=tables.orders.filter(tables.orders.customer_id == "3"))
     only = fetch_features(chosen, [DAY])
     assert only["customer_id"].to_pylist() == ["3"]
-    assert bits(only) == bits(both.filter(pa.compute.field("customer_id") == "3"))
+    assert bits(only) == bits(both.filter(pc.field("customer_id") == "3"))
 
 
 def test_a_day_must_be_named() -> None:
@@ -124,3 +128,57 @@ def test_zoned_times_become_times_of_the_business() -> None:
     orders = pa.table({"customer_id": ["a"], "time": late, "amount": [1.0]})
     assert FeatureEngine("Asia/Shanghai").fetch(orders, DAY).num_rows == 0
     assert FeatureEngine("America/New_York").fetch(orders, DAY).num_rows == 1
+
+
+@pytest.fixture(scope="module", params=["", "DE"])
+def country(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole_engine(country) -> FeatureEngine:
+    return FeatureEngine("Europe/Berlin", country, tuple(TABLES))
+
+
+def of(tables: dict[str, pa.Table], who: list[str]) -> dict[str, pa.Table]:
+    chosen = pa.array(who, pa.string())
+    return {name: rows.filter(pc.is_in(rows["customer_id"], chosen)) for name, rows in tables.items()}
+
+
+@settings(max_examples=4)
+@given(seed=st.integers(0, 10**6), days=st.integers(250, 500))
+def test_one_by_one_in_batches_or_all_at_once_give_the_bits_of_the_list(
+    whole_engine, country, seed, days
+) -> None:
+    """Some orders and events come after the day, some before it but arrive later."""
+    tables = dict(simulate(ShopSettings(customers=12, days=500, seed=seed, late_share=0.3)).tables)
+    day = ShopSettings().start + timedelta(days=days)
+    loaded = tables_from_frames(tables, timezone="Europe/Berlin", country=country)
+    expected = fetch_features(loaded, [day])
+    who = pc.unique(tables["orders"]["customer_id"]).to_pylist()
+    for size in (1, 5, len(who)):
+        parts = [whole_engine.fetch(of(tables, who[at : at + size]), day) for at in range(0, len(who), size)]
+        assert bits(pa.concat_tables(parts)) == bits(expected)
+
+
+def test_awkward_events_give_the_bits_of_the_list() -> None:
+    frames = {"orders": random_shop(8, 60), **random_events(8, 60)}
+    engine = FeatureEngine(tables=tuple(frames))
+    assert bits(engine.fetch(frames, DAY)) == bits(fetch_features(tables_from_frames(frames), [DAY]))
+
+
+def test_a_table_left_out_counts_as_empty_and_nothing_of_it_stays_behind(whole_engine) -> None:
+    orders, events = random_shop(9, 5), random_events(9, 5)
+    empty = {name: empty_table(TABLES[name]).drop_columns(["day", "known_day"]) for name in events}
+    expected = bits(whole_engine.fetch({"orders": orders, **empty}, DAY))
+    given_ = bits(whole_engine.fetch({"orders": orders, **events}, DAY))
+    assert bits(whole_engine.fetch(orders, DAY)) == expected != given_
+    assert whole_engine.fetch(events, DAY).num_rows == 0
+
+
+def test_tables_that_the_shop_has_not_are_refused(engine) -> None:
+    orders = random_shop(4, 2)
+    with pytest.raises(InputError, match="table 'surveys' is none of this shop's tables"):
+        engine.fetch({"orders": orders, "surveys": random_events(4, 2)["surveys"]}, DAY)
+    with pytest.raises(ConfigError, match="table 'returns' is unknown; the contract has orders"):
+        FeatureEngine(tables=["returns"])

@@ -124,14 +124,13 @@ def ours(bundle: Bundle, panel: Panel) -> dict[str, Call]:
         return sigmoid(bundle.churn.raw(logit(row[f"btyd_no_order_{WINDOW}"]), row, day))
 
     def orders(i: int) -> object:
-        expected = {h: look.purchases for h, look in looks[i].items()}
-        return intervals.order_bounds(seen[i], expected, {h: look.none for h, look in looks[i].items()})
+        return intervals.order_bounds(seen[i], HORIZONS, looks[i].purchases, looks[i].none)
 
     return {
         "Retain: churn probability, closed form at hand": lambda i: churn(ready[i]),
         "Retain: closed form of one horizon": lambda i: bundle.anchor.rows(ready[i], (WINDOW,)),
         "Retain: churn probability from the features": lambda i: prepared.churn_probability(vectors[i]),
-        "Retain: bounds of the value, four horizons": lambda i: intervals.bounds(seen[i], looks[i]),
+        "Retain: bounds of the value, four horizons": lambda i: intervals.bounds(seen[i], HORIZONS, looks[i]),
         "Retain: bounds of the orders, four horizons": orders,
         f"Retain: all {len(figures[0])} figures": lambda i: prepared.predict(vectors[i]),
         "Retain: the same as a data frame of one row": lambda i: bundle.predict(frames[i], day),
@@ -143,10 +142,12 @@ def one_each(matrix: Floats) -> list[Floats]:
     return [row[None, :] for row in matrix[:CUSTOMERS]]
 
 
-def outlooks(found: dict[str, float]) -> dict[int, Outlook]:
+def outlooks(found: dict[str, float]) -> Outlook:
     """What the bounds start from."""
-    parts = ((h, found[f"expected_value_{h}d"], found[f"expected_orders_{h}d"]) for h in HORIZONS)
-    return {h: Outlook(*(np.array([v]) for v in (value, n, np.exp(-n)))) for h, value, n in parts}
+    value, n = (
+        np.array([[found[f"expected_{kind}_{h}d"]] for h in HORIZONS]) for kind in ("value", "orders")
+    )
+    return Outlook(value, n, np.exp(-n))
 
 
 def measure(calls: dict[str, Call]) -> dict[str, float]:

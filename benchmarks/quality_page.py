@@ -208,6 +208,7 @@ def _speed(speed: Mapping[str, Any], million: Sequence[Mapping[str, Any]]) -> li
         f"| Online Retail II from file to written scores ({stages}; the rest is the start of Python) "
         f"| {speed['seconds']:.1f} s, {speed['peak_mb']:,.0f} MB |",
         f"| one prediction from ready features, one at a time | {speed['one_ms']:.3f} ms |",
+        f"| the same as plain arrays, without a data frame | {speed['one_answers_ms']:.3f} ms |",
         f"| one prediction from ready features, of a thousand | {speed['one_of_many_ms']:.4f} ms |",
         f"| BG/NBD + Gamma-Gamma fit of {speed['customers']:,} customers, ours | {speed['bg_nbd_ours']:.2f} s |",
         f"| the same, lifetimes | {beside} |",

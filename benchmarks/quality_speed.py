@@ -71,6 +71,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     from features.pipeline import FEATURES
     from retain.config import load_config
     from training.build import build_bundle, evidence_for
+    from training.models.rows import Rows
 
     marks = [time.perf_counter()]
     project = load_config(Path(config))
@@ -84,6 +85,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     bundle.predict(known.now, AS_OF).to_parquet(out)
     marks.append(time.perf_counter())
     one = known.now[list(FEATURES)].iloc[[0]]
+    row = Rows(FEATURES, one.to_numpy(float))
     stages = dict(
         zip(("load", "panel", "fit", "predict and write"), map(_less, marks, marks[1:]), strict=True)
     )
@@ -93,6 +95,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
         "customers": len(known.now),
         "evidence": bundle.evidence,
         "one_ms": _median_ms(lambda: bundle.predict(one, AS_OF), 50),
+        "one_answers_ms": _median_ms(lambda: bundle.answers(row, AS_OF), 50),
         "one_of_many_ms": _median_ms(lambda: bundle.predict(many, AS_OF), 10) / len(many),
         **_closed_forms(known),
     }

@@ -19,7 +19,7 @@ from training.build import build_bundle
 from training.fit import anchored
 from training.intervals import coverage, fit_intervals
 from training.models.anchor import Anchor
-from training.models.intervals import LEVELS, Calibration, Intervals, Outlook, bound_names
+from training.models.intervals import LEVELS, Calibration, Intervals, Outlook, bound_names, rising
 from training.panel import Panel, build_panel
 
 NEW = pd.DataFrame({"purchase_days": [1.0], "value_mean": [10.0]})
@@ -27,12 +27,13 @@ PLAIN = Intervals(order_shape=4.0, mean_shape=3.0, reach_days=1000)
 
 
 def outlook(value: float, purchases: float, none: float) -> Outlook:
-    return Outlook(np.array([value]), np.array([purchases]), np.array([none]))
+    """Of one horizon and one customer."""
+    return Outlook(np.array([[value]]), np.array([[purchases]]), np.array([[none]]))
 
 
 def test_bounds_by_hand():
     # One purchase if any: c² = 1/4 + 1/(4·1 + 3 − 1) = 5/12; the unchecked level adds 0.25².
-    bounds = PLAIN.bounds(NEW, {30: outlook(10.0, 0.5, 0.5)})[30][:, 0]
+    bounds = PLAIN.bounds(NEW, (30,), outlook(10.0, 0.5, 0.5))[:, 0, 0]
     square = np.log1p(5 / 12)
     place, scale = np.log(10 / 0.5) - square / 2, np.sqrt(square + 0.25**2)
     expected = [0.0, 0.0, *np.exp(place + scale * norm.ppf([0.8, 0.9]))]
@@ -43,8 +44,8 @@ def test_what_came_is_read_back_at_its_own_level():
     seen = outlook(10.0, 1.4, 0.3)
     place, scale = PLAIN.shape(NEW, seen)
     at_90 = np.exp(place + scale * norm.ppf((0.9 - 0.3) / 0.7))
-    assert PLAIN.reached(NEW, seen, at_90) == pytest.approx([0.9])
-    assert PLAIN.reached(NEW, seen, np.array([0.0])) == pytest.approx([0.0])
+    assert PLAIN.reached(NEW, seen, at_90)[0] == pytest.approx([0.9])
+    assert PLAIN.reached(NEW, seen, np.array([0.0]))[0] == pytest.approx([0.0])
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,13 +64,13 @@ def test_bounds_are_finite_and_rise_with_level_and_horizon(sizes, known, shapes,
     intervals = Intervals(*shapes, 100, {90: Calibration((), levels, 0.3, 0.4, 2.0)})
     features = pd.DataFrame({"purchase_days": [known[0]], "value_mean": [known[1]]}, dtype=np.float64)
     steps = np.maximum.accumulate(np.array(sizes)[:, 0])
-    outlooks = {h: outlook(v, n, p) for h, v, (_, n, p) in zip((30, 90, 365), steps, sizes, strict=True)}
-    found = intervals.bounds(features, outlooks)
-    stacked = np.stack([found[h][:, 0] for h in (30, 90, 365)])
-    assert np.isfinite(stacked).all()
-    assert (stacked >= 0).all()
-    assert (np.diff(stacked, axis=0) >= 0).all()
-    assert (np.diff(stacked, axis=1) >= 0).all()
+    _, purchases, none = np.array(sizes).T[:, :, None]
+    found = rising(intervals.bounds(features, (30, 90, 365), Outlook(steps[:, None], purchases, none)))
+    assert found.shape == (4, 3, 1)
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert (np.diff(found, axis=0) >= 0).all()
+    assert (np.diff(found, axis=1) >= 0).all()
 
 
 def test_customers_alone_and_together_have_the_same_bounds():
@@ -79,11 +80,27 @@ def test_customers_alone_and_together_have_the_same_bounds():
     intervals = Intervals(
         2.0, 3.0, 500, {30: Calibration((20.0, 60.0), (LEVELS, (0, 0.2, 0.8, 0.9), LEVELS))}
     )
-    together = intervals.bounds(features, {30: Outlook(*parts), 90: Outlook(*(p * 1.0 for p in parts))})
+    both = [np.stack([p, p]) for p in parts]
+    together = intervals.bounds(features, (30, 90), Outlook(*both))
     for i in range(99):
-        one = Outlook(*(p[i : i + 1] for p in parts))
-        alone = intervals.bounds(features.iloc[i : i + 1], {30: one, 90: one})
-        assert all((alone[h][:, 0] == together[h][:, i]).all() for h in (30, 90))
+        one = Outlook(*(p[:, i : i + 1] for p in both))
+        alone = intervals.bounds(features.iloc[i : i + 1], (30, 90), one)
+        assert (alone[:, :, 0] == together[:, :, i]).all()
+
+
+def test_a_horizon_answers_the_same_beside_others_with_more_groups():
+    calibrations = {
+        30: Calibration((20.0, 60.0), (LEVELS, (0, 0.2, 0.8, 0.9), (0.1, 0.2, 0.9, 0.99))),
+        90: Calibration((), ((0.0, 0.1, 0.8, 0.9),)),
+    }
+    intervals = Intervals(2.0, 3.0, 500, calibrations)
+    seen = pd.DataFrame({"purchase_days": [4.0] * 4, "value_mean": [50.0] * 4})
+    value = np.array([[19.0, 20.0, 60.0, 99.0]] * 2)
+    outlook = Outlook(value, np.full_like(value, 2.0), np.full_like(value, 0.1))
+    together = intervals.bounds(seen, (30, 90), outlook)
+    for place, h in enumerate((30, 90)):
+        one = Outlook(*(p[place : place + 1] for p in (outlook.value, outlook.purchases, outlook.none)))
+        assert (intervals.bounds(seen, (h,), one)[:, 0] == together[:, place]).all()
 
 
 def test_a_horizon_beyond_the_data_borrows_the_next_shorter_one_and_widens():
@@ -138,7 +155,7 @@ def test_coverage_by_hand():
 def test_bounds_of_orders_by_hand():
     # One purchase day seen: the further orders are two geometric numbers of mean 1/2 each, (n + 1)·(2/3)²·3⁻ⁿ.
     plain = Intervals(4.0, 3.0, 1000, {}, {30: Calibration(shared=0.0)})
-    bounds = plain.order_bounds(NEW, {30: np.array([1.0])}, {30: np.array([0.5])})[30][:, 0]
+    bounds = plain.order_bounds(NEW, (30,), np.array([[1.0]]), np.array([[0.5]]))[:, 0, 0]
     # P(N ≤ n) from none on: 0.5, 0.722, 0.870, 0.944, 0.977.
     assert bounds.tolist() == [0.0, 0.0, 3.0, 4.0]
 
@@ -153,14 +170,13 @@ def test_bounds_of_orders_are_whole_and_rise_with_level_and_horizon(sizes, seen,
     calibration = Calibration((), (tuple(sorted(read)),), 0.3, 0.4, 2.0)
     intervals = Intervals(2.0, 3.0, 100, {}, {90: calibration})
     features = pd.DataFrame({"purchase_days": [seen]})
-    none = {h: np.array([p]) for h, (_, p) in zip((30, 90, 365), sizes, strict=True)}
-    orders = {h: np.array([1.0 - p + o]) for h, (o, p) in zip((30, 90, 365), sizes, strict=True)}
-    found = intervals.order_bounds(features, orders, none)
-    stacked = np.stack([found[h][:, 0] for h in (30, 90, 365)])
-    assert (stacked == np.floor(stacked)).all()
-    assert (stacked >= 0).all()
-    assert (np.diff(stacked, axis=0) >= 0).all()
-    assert (np.diff(stacked, axis=1) >= 0).all()
+    further, none = np.array(sizes).T[:, :, None]
+    found = rising(intervals.order_bounds(features, (30, 90, 365), 1.0 - none + further, none))
+    assert found.shape == (4, 3, 1)
+    assert (found == np.floor(found)).all()
+    assert (found >= 0).all()
+    assert (np.diff(found, axis=0) >= 0).all()
+    assert (np.diff(found, axis=1) >= 0).all()
 
 
 @pytest.fixture(scope="module")
@@ -261,11 +277,11 @@ def test_nobody_buys_and_one_customer():
 def test_customers_all_alike_are_known_no_better_than_their_level():
     # Everybody at one level of the shape on the day met: the levels alone would set all bounds to one value.
     alike = replace(PLAIN, calibrations={30: Calibration((), ((0.6,) * 4,), shared=0.3, back_tests=1.0)})
-    bounds = alike.bounds(NEW, {30: outlook(100.0, 9.0, 0.001)})[30][:, 0]
+    bounds = alike.bounds(NEW, (30,), outlook(100.0, 9.0, 0.001))[:, 0, 0]
     wide = 100.0 * np.exp(0.3 * norm.ppf(LEVELS))
     assert (bounds[:2] <= wide[:2]).all()
     assert (bounds[2:] >= wide[2:]).all()
-    never = alike.bounds(NEW, {30: outlook(1.0, 0.1, 0.9)})[30][:, 0]
+    never = alike.bounds(NEW, (30,), outlook(1.0, 0.1, 0.9))[:, 0, 0]
     assert never.tolist() == [0.0] * 4
 
 
@@ -273,8 +289,7 @@ def test_orders_of_customers_all_alike_are_known_no_better_than_their_level():
     alike = replace(
         PLAIN, order_calibrations={30: Calibration((), ((0.6,) * 4,), shared=0.3, back_tests=1.0)}
     )
-    expected, none = {30: np.array([20.0])}, {30: np.array([0.001])}
-    low, _, high, _ = alike.order_bounds(NEW, expected, none)[30][:, 0]
+    low, _, high, _ = alike.order_bounds(NEW, (30,), np.array([[20.0]]), np.array([[0.001]]))[:, 0, 0]
     # 20 · exp(±1.645 · 0.3) = 12.2, and 20 · exp(1.282 · 0.3) = 29.4
     assert low <= 13
     assert high >= 29
@@ -283,7 +298,7 @@ def test_orders_of_customers_all_alike_are_known_no_better_than_their_level():
 def test_no_bound_passes_what_the_mean_allows():
     # A past day on which everybody passed every level: 1 customer in 10 (20) at most can have 10 (20) times the mean.
     wild = replace(PLAIN, calibrations={30: Calibration((), ((0.0, 0.0, 1.0, 1.0),), shared=2.0)})
-    bounds = wild.bounds(NEW, {30: outlook(10.0, 0.5, 0.5)})[30][:, 0]
+    bounds = wild.bounds(NEW, (30,), outlook(10.0, 0.5, 0.5))[:, 0, 0]
     assert bounds == pytest.approx(
         [0.0, 0.0, *(np.array([100.0, 200.0]) * np.exp(2.0 * norm.ppf([0.9, 0.95])))]
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training.models.anchor import Ahead
 from training.models.curve import ValueCurve, no_order_curve
 from training.models.head import Head
 from training.models.level import LevelCurve
@@ -17,18 +18,6 @@ from training.models.margin import Margin
 
 AS_OF = date(2026, 1, 1)
 NO_COST = {"margin_365d": [np.nan], "value_365d": [0.0], "purchase_days": [2.0], "value_mean": [10.0]}
-
-
-class Steady:
-    """A closed form that expects orders in proportion to the horizon."""
-
-    orders_per_day = 1.0
-
-    def __init__(self, per_day: float) -> None:
-        self.per_day = per_day
-
-    def expected_orders_by(self, rows: pd.DataFrame, days: tuple[int, ...]) -> dict[int, np.ndarray]:
-        return {h: np.full(len(rows), self.per_day * h) for h in days}
 
 
 def closed(**by_horizon: tuple[float, float]) -> pd.DataFrame:
@@ -41,11 +30,30 @@ def closed(**by_horizon: tuple[float, float]) -> pd.DataFrame:
     return pd.DataFrame({"btyd_alive": [0.9], **found})
 
 
+def ahead(rows: pd.DataFrame, days: tuple[int, ...], per_day: float) -> Ahead:
+    """The closed form of rows from `closed`, and at other days orders in proportion to them."""
+
+    def column(kind: str, h: int) -> np.ndarray:
+        even = np.full(len(rows), np.exp(-per_day * h) if kind == "no_order" else per_day * h)
+        return rows[f"btyd_{kind}_{h}"].to_numpy(float) if f"btyd_{kind}_{h}" in rows else even
+
+    parts = (np.stack([column(kind, h) for h in days]) for kind in ("no_order", "orders", "value"))
+    return Ahead(days, rows["btyd_alive"].to_numpy(float), np.ones(len(rows)), *parts)
+
+
+def told(
+    curve: ValueCurve, rows: pd.DataFrame, probability: list[float], per_day: float = 0.01
+) -> dict[str, np.ndarray]:
+    """Columns of the curve; the churn window is the longest horizon."""
+    window = curve.horizons_days[-1]
+    known = ahead(rows, curve.asked(window), per_day)
+    return curve.predict(known, rows, AS_OF, np.array(probability), window)
+
+
 def answer(curve: ValueCurve, per_day: float, rows: pd.DataFrame) -> dict[str, float]:
     """One customer's columns, the chance of no order as the closed form has it."""
-    horizons = curve.horizons_days
-    probability = rows[f"btyd_no_order_{horizons[-1]}"].to_numpy()
-    found = curve.predict(Steady(per_day), rows, AS_OF, probability, horizons[-1])
+    probability = rows[f"btyd_no_order_{curve.horizons_days[-1]}"].tolist()
+    found = told(curve, rows, probability, per_day)
     return {name: float(column[0]) for name, column in found.items()}
 
 
@@ -97,15 +105,13 @@ def test_next_order_by_hand(ten, thirty, expected):
 def test_half_are_back_by_the_day_told_and_the_churn_probability_agrees():
     curve = ValueCurve((30, 90), Margin(0.3), 0.1, 365)
     rows = closed(h30=(0.2, 2.0), h90=(0.6, 6.0))
-    found = curve.predict(Steady(0.01), rows, AS_OF, np.array([0.5]), 90)
+    found = told(curve, rows, [0.5])
     assert found["expected_next_order_days"] == pytest.approx([90.0])
 
 
 def test_expected_orders_are_at_least_the_chance_of_one():
     rows = closed(h30=(0.2, 2.0), h90=(0.3, 3.0))
-    found = ValueCurve((30, 90), Margin(0.3), 0.1, 365).predict(
-        Steady(0.01), rows, AS_OF, np.array([0.4]), 90
-    )
+    found = told(ValueCurve((30, 90), Margin(0.3), 0.1, 365), rows, [0.4])
     assert found["expected_orders_90d"] == pytest.approx([0.6])
     assert found["expected_orders_30d"] >= 0.2
 
@@ -113,10 +119,11 @@ def test_expected_orders_are_at_least_the_chance_of_one():
 def test_the_hazard_lies_between_what_churn_and_orders_say_of_it():
     rows = closed(h30=(0.2, 2.0), h60=(0.4, 4.0), h90=(0.6, 6.0))
     # The churn probability says four times the closed form's hazard, the orders of 90 days as often as it.
-    none = no_order_curve(rows, np.exp([-1.6]), 60, {30: np.array([0.2]), 90: np.array([0.6])})
-    assert [-np.log(float(none[h][0])) for h in (30, 60, 90)] == pytest.approx([0.4, 1.6, 1.6])
-    none = no_order_curve(rows, np.exp([-0.1]), 60, {30: np.array([0.2]), 90: np.array([0.6])})
-    assert [-np.log(float(none[h][0])) for h in (30, 60, 90)] == pytest.approx([0.1, 0.1, 0.3])
+    closed_form, orders = ahead(rows, (30, 60, 90), 0.01), np.array([[0.2], [0.6]])
+    none = no_order_curve(closed_form, np.exp([-1.6]), 60, (30, 90), orders)
+    assert -np.log(none[:, 0]) == pytest.approx([0.4, 1.6, 1.6])
+    none = no_order_curve(closed_form, np.exp([-0.1]), 60, (30, 90), orders)
+    assert -np.log(none[:, 0]) == pytest.approx([0.1, 0.1, 0.3])
 
 
 def test_an_untaught_horizon_takes_the_ratio_of_the_closed_form():
@@ -194,5 +201,5 @@ def test_every_curve_rises_and_clv_lies_between_its_bounds(sizes, factors, rate,
 def test_nobody_to_score():
     curve = ValueCurve((10, 30), Margin(0.3), 0.1, 365)
     rows = closed(h10=(1.0, 1.0), h30=(2.0, 2.0)).iloc[:0]
-    found = curve.predict(Steady(0.01), rows, AS_OF, np.empty(0), 30)
+    found = told(curve, rows, [])
     assert {len(column) for column in found.values()} == {0}

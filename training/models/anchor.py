@@ -23,7 +23,7 @@ from training.models.mbg_nbd import MbgNbd
 from training.models.regularity import regularity
 from training.models.rows import Rows, matrix_of
 
-__all__ = ["Anchor"]
+__all__ = ["Ahead", "Anchor"]
 
 Floats = npt.NDArray[np.float64]
 _KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbdK.name: MbgCnbdK}
@@ -31,6 +31,52 @@ _KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbd
 _TELLING = 1_000
 _LEAST_PHASES = 2.0
 _HISTORY, _SPEND = ("frequency", "recency", "T"), ("purchase_days", "value_mean")
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What the closed form expects of customers, horizon by horizon.
+
+    Parameters
+    ----------
+    horizons_days : tuple of int
+        Horizons, each once.
+    alive : array, shape (customers,)
+        P(not gone for good).
+    order_value : array, shape (customers,)
+        Expected spend less returns per order, currency, > 0.
+    no_order : array, shape (horizons, customers)
+        P(no order), in (0, 1).
+    orders, value : array, shape (horizons, customers)
+        Expected orders, > 0, and spend less returns, > 0, currency.
+    orders_per_day : float
+        Orders per purchase day in the customer base, at least 1.
+    """
+
+    horizons_days: tuple[int, ...]
+    alive: Floats
+    order_value: Floats
+    no_order: Floats
+    orders: Floats
+    value: Floats
+    orders_per_day: float = 1.0
+
+    def at(self, horizons_days: tuple[int, ...]) -> Ahead:
+        """The same for some of the horizons, in this order."""
+        if horizons_days == self.horizons_days:
+            return self
+        rows = _places(self.horizons_days, horizons_days)
+        no_order, orders, value = (m.take(rows, axis=0) for m in (self.no_order, self.orders, self.value))
+        return Ahead(
+            horizons_days, self.alive, self.order_value, no_order, orders, value, self.orders_per_day
+        )
+
+    def rows(self) -> Rows:
+        """All as columns ``btyd_*``."""
+        found = np.empty((self.alive.size, 2 + 3 * len(self.horizons_days)))
+        found[:, 0], found[:, 1] = self.alive, self.order_value
+        found[:, 2::3], found[:, 3::3], found[:, 4::3] = self.no_order.T, self.orders.T, self.value.T
+        return Rows(_names(self.horizons_days), found)
 
 
 @dataclass(frozen=True)
@@ -95,13 +141,6 @@ class Anchor:
         """Expected orders within the horizon, ≥ 0."""
         return self._orders(self.buying.expected_orders(*_history(features), horizon_days))
 
-    def expected_orders_by(
-        self, features: pd.DataFrame | Rows, horizons_days: tuple[int, ...]
-    ) -> dict[int, Floats]:
-        """Expected orders within each horizon, as `expected_orders` has them, in one call."""
-        orders = self._orders(self.buying.expected_orders(*_tiled(_history(features), horizons_days)))
-        return dict(zip(horizons_days, orders.reshape(len(horizons_days), -1), strict=True))
-
     def value_per_order(self, features: pd.DataFrame | Rows) -> Floats:
         """Expected spend less returns per order, currency."""
         per_day = self.spending.conditional_value(*_spend(features))
@@ -113,18 +152,14 @@ class Anchor:
 
     def rows(self, features: pd.DataFrame | Rows, horizons_days: tuple[int, ...]) -> Rows:
         """The same as a matrix with names."""
-        history = _history(features)
-        size, horizons = history[0].size, len(horizons_days)
-        # All horizons in one call: on the live path a call costs more than its arithmetic.
-        alive, some, days = self.buying.ahead(*_tiled(history, horizons_days))
+        return self.ahead(features, horizons_days).rows()
+
+    def ahead(self, features: pd.DataFrame | Rows, horizons_days: tuple[int, ...]) -> Ahead:
+        """All that is expected within the horizons, asked for at once: a call costs more than its arithmetic."""
+        alive, some, days = self.buying.ahead(*_history(features), horizons_days)
         value = self.value_per_order(features)
-        orders = self._orders(days).reshape(horizons, size)
-        found = np.empty((size, 2 + 3 * horizons))
-        found[:, 0], found[:, 1] = alive[:size], value
-        found[:, 2::3] = self._no_order(some).reshape(horizons, size).T
-        found[:, 3::3] = orders.T
-        found[:, 4::3] = (orders * value).T
-        return Rows(_names(horizons_days), found)
+        no_order, orders = self._no_order(some), self._orders(days)
+        return Ahead(horizons_days, alive, value, no_order, orders, orders * value, self.orders_per_day)
 
     def _no_order(self, some: Floats) -> Floats:
         return np.minimum(np.maximum(1.0 - some, 1e-9), 1 - 1e-9)
@@ -180,14 +215,9 @@ def _names(horizons_days: tuple[int, ...]) -> tuple[str, ...]:
     return ("btyd_alive", "btyd_order_value", *(f"btyd_{k}_{h}" for h in horizons_days for k in kinds))
 
 
-def _tiled(
-    history: tuple[Floats, Floats, Floats], horizons_days: tuple[int, ...]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """The customers once per horizon, and the horizon of each."""
-    if len(horizons_days) == 1:
-        return *history, np.full(history[0].size, float(horizons_days[0]))
-    x, t_x, T = (np.concatenate([values] * len(horizons_days)) for values in history)
-    return x, t_x, T, np.repeat(np.asarray(horizons_days, dtype=np.float64), history[0].size)
+@lru_cache(maxsize=256)
+def _places(horizons_days: tuple[int, ...], wanted: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    return np.array([horizons_days.index(h) for h in wanted], dtype=np.intp)
 
 
 def _history(features: pd.DataFrame | Rows) -> tuple[Floats, Floats, Floats]:

@@ -22,6 +22,7 @@ from training.models.btyd import (
     check_params,
     check_summary,
     check_weights,
+    horizon_rows,
     maximise,
     params_from_json,
     thin,
@@ -214,18 +215,28 @@ class BetaGeometric(PurchaseModel):
         return expit(-self._log_odds_stopped(x, t_x, T, own)) * self._orders_while_alive(x, ratio, own)
 
     def ahead(
-        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizons_days: tuple[float, ...]
     ) -> tuple[Floats, Floats, Floats]:
-        """``p_alive``, ``p_order_within`` and ``expected_orders``, bit for bit, in half the time.
+        """``p_alive``, and by horizon ``p_order_within`` and ``expected_orders``, bit for bit, in one call.
 
         Of models without covariates only.
+
+        Returns
+        -------
+        float64 arrays of shape (customers,), (horizons, customers) and (horizons, customers).
         """
         x, t_x, T = check_summary(x, t_x, T)
-        own = self._own(x.size, None)
-        alive = expit(-self._log_odds_stopped(x, t_x, T, own))
-        ratio = check_horizon(horizon_days, x.size) / (own[0] + T)
-        some = alive * -np.expm1(-(self.r + x) * np.log1p(ratio))
-        return alive, some, alive * self._orders_while_alive(x, ratio, own)
+        alpha, a, b = self._own(x.size, None)
+        alive = expit(-self._log_odds_stopped(x, t_x, T, (alpha, a, b)))
+        horizons = horizon_rows(horizons_days)
+        some = alive * -np.expm1(-(self.r + x) * np.log1p(horizons / (alpha + T)))
+        # Customers alike are told apart once, not once per horizon.
+        (count, age), inverse = unique_rows(x, T)
+        ratio = horizons / (alpha + age)
+        shape = np.concatenate([self.r + count] * len(horizons))
+        b_x = np.concatenate([b + self.chances_at_first + count] * len(horizons))
+        orders = orders_while_alive(a, b_x, shape, ratio.ravel()).reshape(ratio.shape)
+        return alive, some, alive * orders.take(inverse, axis=1)
 
     def _orders_while_alive(self, x: Floats, ratio: Floats, own: tuple[Any, Any, Any]) -> Floats:
         if self.rate_effects:

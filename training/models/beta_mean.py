@@ -12,6 +12,7 @@ from training.models.btyd import Floats
 __all__ = ["orders_by_phase", "orders_while_alive"]
 
 NODES = 128
+_PLACES = np.arange(NODES, dtype=np.float64)
 CHUNK = 4096
 STEP = 256
 # Where a customer is all but sure to stop after the next order, (1 − p) is held at this.
@@ -57,8 +58,8 @@ def orders_while_alive(a: float | Floats, b_x: Floats, shape: Floats, ratio: Flo
     >>> orders_while_alive(1.0, np.array([1.0]), np.array([1.0]), np.array([1.0])).round(6)
     array([0.693147])
     """
-    result = np.empty(b_x.size)
-    each = np.broadcast_to(a, b_x.shape)
+    result, each = np.empty(b_x.size), np.empty(b_x.size)
+    each[:] = a
     for start in range(0, b_x.size, STEP):
         rows = slice(start, start + STEP)
         log_p, _, density = _beta_grid(each[rows], b_x[rows], shape[rows], ratio[rows])
@@ -92,8 +93,8 @@ def orders_by_phase(k: int, a: float, b_x: Floats, shape: Floats, ratio: Floats)
     l = 0 carries the trend and is joined with 1/p so that nothing cancels for small p; the other roots are the
     rhythm, and fade. The mean over p is taken on the grid of `orders_while_alive`.
     """
-    result = np.empty((b_x.size, k))
-    each, step = np.broadcast_to(a, b_x.shape), max(CHUNK // (4 * k), 1)
+    result, each, step = np.empty((b_x.size, k)), np.empty(b_x.size), max(CHUNK // (4 * k), 1)
+    each[:] = a
     for start in range(0, b_x.size, step):
         rows = slice(start, start + step)
         _, log_q, density = _beta_grid(each[rows], b_x[rows], shape[rows], ratio[rows])
@@ -145,7 +146,7 @@ def _beta_grid(a: Floats, b_x: Floats, shape: Floats, ratio: Floats) -> tuple[Fl
     """log p, log(1 − p) and the weight of each point; rows are customers."""
     low, high = _grid_ends(a, b_x, shape, ratio)
     step = (high - low) / (NODES - 1)
-    y = low[:, None] + step[:, None] * np.arange(NODES)
+    y = low[:, None] + step[:, None] * _PLACES
     log_q = -np.log1p(np.exp(y))
     log_p = y + log_q
     log_density = a[:, None] * log_p + b_x[:, None] * log_q

@@ -22,7 +22,7 @@ import pandas as pd
 
 from features.errors import ModelError
 from features.pipeline import FEATURES
-from training.models.anchor import Anchor
+from training.models.anchor import Ahead, Anchor
 from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
 from training.models.golden import check_golden, golden_of
@@ -118,15 +118,18 @@ class Bundle:
 
     def answers(self, features: Rows, as_of: date) -> dict[str, Floats]:
         """The columns of `predict` that are numbers, by name; `features` has the columns of `FEATURES`, in order."""
-        rows = self._completed(features, self._horizons)
-        probability = self._churn(rows, as_of)
-        percentile = np.minimum(np.searchsorted(self._grid, probability, side="left"), 100)
+        ahead = self.anchor.ahead(features, self._asked)
+        closed = ahead.at(self._horizons)
+        rows = _completed(features, closed)
+        probability = self._churn(closed, rows, as_of)
+        percentile = np.minimum(self._grid.searchsorted(probability, side="left"), 100)
         found = {"churn_probability": probability, "churn_percentile": percentile.astype(np.float64)}
-        return found | self.curve.predict(self.anchor, rows, as_of, probability, self.window_days)
+        return found | self.curve.predict(ahead, rows, as_of, probability, self.window_days)
 
     def churn_probability(self, features: Rows, as_of: date) -> Floats:
         """P(no order within the window) alone, bit for bit that of `predict`: without the value it is soon told."""
-        return self._churn(self._completed(features, (self.window_days,)), as_of)
+        closed = self.anchor.ahead(features, (self.window_days,))
+        return self._churn(closed, _completed(features, closed), as_of)
 
     def rung(self, kind: str, horizon_days: int | None = None) -> str:
         """What one quantity rests on: ``ml`` exactly where its own head has trees.
@@ -150,8 +153,9 @@ class Bundle:
 
     def parts(self, features: Rows, as_of: date) -> Rows:
         """`contributions` as a matrix with names; `features` has the columns of `FEATURES`, in order."""
-        rows = self._completed(features, self._horizons)
-        parts = self.churn.contributions(self._churn_anchor(rows), rows, as_of)
+        closed = self.anchor.ahead(features, self._horizons)
+        rows = _completed(features, closed)
+        parts = self.churn.contributions(self._log_odds(closed), rows, as_of)
         usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
         window, weight = self.window_days, self.churn.anchor_weight
         return open_anchor(parts, rows, self.anchor, usual=usual, window_days=window, weight=weight)
@@ -218,6 +222,10 @@ class Bundle:
         return tuple(sorted({self.window_days, *self.curve.horizons_days}))
 
     @cached_property
+    def _asked(self) -> tuple[int, ...]:
+        return self.curve.asked(self.window_days)
+
+    @cached_property
     def _grid(self) -> Floats:
         return np.asarray(self.reference.get("churn_grid", np.linspace(0.0, 1.0, 101)), dtype=np.float64)
 
@@ -232,16 +240,12 @@ class Bundle:
             )
         return matrix_of(features, FEATURES)
 
-    def _completed(self, features: Rows, horizons_days: tuple[int, ...]) -> Rows:
-        """The features and the closed form's columns."""
-        closed = self.anchor.rows(features, horizons_days)
-        return Rows(_names(closed.names), np.concatenate([features.matrix, closed.matrix], axis=1))
+    def _churn(self, closed: Ahead, rows: Rows, as_of: date) -> Floats:
+        return sigmoid(self.churn.raw(self._log_odds(closed), rows, as_of))
 
-    def _churn(self, rows: Rows, as_of: date) -> Floats:
-        return sigmoid(self.churn.raw(self._churn_anchor(rows), rows, as_of))
-
-    def _churn_anchor(self, rows: Rows) -> Floats:
-        return logit(rows[f"btyd_no_order_{self.window_days}"])
+    def _log_odds(self, closed: Ahead) -> Floats:
+        """Of no order within the window, as the closed form has them."""
+        return logit(closed.at((self.window_days,)).no_order[0])
 
     def _files(self) -> dict[str, str]:
         churn, churn_files = self.churn.to_json("churn")
@@ -261,6 +265,12 @@ class Bundle:
             "golden.json": json_text(self.golden),
         }
         return {**texts, **churn_files, **curve_files}
+
+
+def _completed(features: Rows, closed: Ahead) -> Rows:
+    """The features and the closed form's columns."""
+    columns = closed.rows()
+    return Rows(_names(columns.names), np.concatenate([features.matrix, columns.matrix], axis=1))
 
 
 @lru_cache(maxsize=64)

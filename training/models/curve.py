@@ -16,6 +16,7 @@ it: a customer with a churn probability below one half is expected back within t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,37 +27,44 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.models.anchor import Anchor
+from training.models.anchor import Ahead
 from training.models.head import Head
-from training.models.intervals import LEVELS, Intervals, Outlook, bound_names
+from training.models.intervals import LEVELS, Intervals, Outlook, bound_names, rising
 from training.models.margin import Margin
 from training.models.rows import Rows, matrix_of
 
 __all__ = ["ValueCurve", "no_order_curve"]
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 _YEAR = 365
 _HALF = float(np.log(2.0))
-_FEATURES = ("margin_365d", "value_365d", "purchase_days", "value_mean")
+_SEEN = ("margin_365d", "value_365d", "purchase_days", "value_mean")
 _RARE = 1e-9
 _LEAST_FACTOR, _MOST_FACTOR = 1e-6, 1e6
 
 
 def no_order_curve(
-    known: Mapping[str, Floats], probability: Floats, window_days: int, orders: dict[int, Floats]
-) -> dict[int, Floats]:
+    closed: Ahead, probability: Floats, window_days: int, horizons_days: tuple[int, ...], orders: Floats
+) -> Floats:
     """P(no order) by horizon, in (0, 1), falling with it and equal to `probability` at the churn window.
 
     Parameters
     ----------
-    known : mapping of str to array
-        ``btyd_no_order_{h}`` and ``btyd_orders_{h}`` for the horizons, the former for the window too.
+    closed : Ahead
+        The closed form at the horizons and the window, rising.
     probability : array
         P(no order within the window), in (0, 1).
     window_days : int
         Churn window.
-    orders : dict of int to array
-        Expected orders by horizon.
+    horizons_days : tuple of int
+        Horizons.
+    orders : array, shape (horizons, customers)
+        Expected orders.
+
+    Returns
+    -------
+    array, shape (days of `closed`, customers)
 
     Notes
     -----
@@ -65,23 +73,18 @@ def no_order_curve(
 
         ln P₀(h) = ln closed(h) · √(ln probability / ln closed(w) · orders(h) / closed orders(h))
     """
-    at_window = np.clip(probability, _RARE, 1.0 - _RARE)
-    hazard = {window_days: -np.log(at_window)}
-    by_churn = hazard[window_days] / -np.log(known[f"btyd_no_order_{window_days}"])
-    for h in orders:
-        if h != window_days:
-            by_orders = orders[h] / known[f"btyd_orders_{h}"]
-            factor = np.clip(np.sqrt(by_churn * by_orders), _LEAST_FACTOR, _MOST_FACTOR)
-            hazard[h] = -np.log(known[f"btyd_no_order_{h}"]) * factor
-    days = sorted(hazard)
-    place = days.index(window_days)
-    for before, h in zip(days[place:], days[place + 1 :], strict=False):
-        hazard[h] = np.maximum(hazard[h], hazard[before])
-    for after, h in zip(days[place:0:-1], days[place - 1 :: -1] if place else [], strict=False):
-        hazard[h] = np.minimum(hazard[h], hazard[after])
-    return {
-        h: at_window if h == window_days else np.clip(np.exp(-hazard[h]), _RARE, 1.0 - _RARE) for h in days
-    }
+    window, rows = _rows_of(closed.horizons_days, window_days, horizons_days)
+    at_window = _chance(probability)
+    hazard = -np.log(closed.no_order)
+    by_churn = -np.log(at_window) / hazard[window]
+    by_orders = orders / closed.orders[rows]
+    hazard[rows] *= np.minimum(np.maximum(np.sqrt(by_churn * by_orders), _LEAST_FACTOR), _MOST_FACTOR)
+    hazard[window] = -np.log(at_window)
+    hazard[window:] = np.maximum.accumulate(hazard[window:], axis=0)
+    hazard[window::-1] = np.minimum.accumulate(hazard[window::-1], axis=0)
+    none = _chance(np.exp(-hazard))
+    none[window] = at_window
+    return none
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,14 @@ class ValueCurve:
         return self.margin.rate
 
     def predict(
-        self, anchor: Anchor, rows: pd.DataFrame | Rows, as_of: date, probability: Floats, window_days: int
+        self, ahead: Ahead, rows: pd.DataFrame | Rows, as_of: date, probability: Floats, window_days: int
     ) -> dict[str, Floats]:
         """Columns of the curve by name; see `Bundle.predict`.
 
         Parameters
         ----------
-        anchor : Anchor
-            The closed form, for what lies beyond the horizons.
+        ahead : Ahead
+            The closed form at all of `asked`.
         rows : pandas.DataFrame or Rows
             Features and the closed form's columns.
         as_of : date
@@ -135,34 +138,31 @@ class ValueCurve:
         window_days : int
             Churn window.
         """
-        known = self._known(rows, window_days)
-        orders = self._quantity("orders", known, rows, as_of)
-        value = self._quantity("value", known, rows, as_of)
-        none = no_order_curve(known, probability, window_days, orders)
+        seen = dict(zip(_SEEN, np.ascontiguousarray(matrix_of(rows, _SEEN).T), strict=True))
+        days, horizons = _days(self.horizons_days, window_days), self.horizons_days
+        closed = ahead.at(horizons)
+        orders = self._quantity(self.orders, closed.orders, rows, as_of)
+        value = self._quantity(self.value, closed.value, rows, as_of)
+        waiting = no_order_curve(ahead.at(days), probability, window_days, horizons, orders)
+        none = waiting[_rows_of(days, window_days, horizons)[1]]
         # Nobody's expected number of orders is below the chance of at least one.
-        orders = {h: np.maximum(orders[h], 1.0 - none[h]) for h in self.horizons_days}
-        rate = self.margin.rates(known)
-        found = {f"expected_orders_{h}d": orders[h] for h in self.horizons_days}
-        found |= {f"expected_value_{h}d": value[h] for h in self.horizons_days}
-        found |= {f"expected_margin_{h}d": value[h] * rate for h in self.horizons_days}
-        further = self._further(anchor, rows)
-        found["expected_margin_year"] = self._year(further, known, value) * rate
-        lifetime = self._lifetime(further, known, value)
-        found["clv"] = lifetime * rate
-        purchases = {h: orders[h] / anchor.orders_per_day for h in self.horizons_days}
-        outlooks = {h: Outlook(value[h], purchases[h], none[h]) for h in self.horizons_days}
-        for h, bounds in self.intervals.order_bounds(known, orders, none).items():
-            found |= dict(zip(bound_names(h, "orders").values(), bounds, strict=True))
-        for h, bounds in self.intervals.bounds(known, outlooks).items():
-            found |= dict(zip(bound_names(h).values(), bounds, strict=True))
-        found |= self._lifetime_bounds(known, outlooks, lifetime, rate)
-        found["expected_next_order_days"] = _median_wait(none)
-        return found
+        orders = np.maximum(orders, 1.0 - none)
+        rate, lifetime = self.margin.rates(seen), self._lifetime(ahead, value)
+        outlook = self._with_lifetime(
+            Outlook(value, orders / ahead.orders_per_day, none), ahead.alive, lifetime
+        )
+        bounds = self.intervals.bounds(seen, (*horizons, self.lifetime_days), outlook)
+        order_bounds = self.intervals.order_bounds(seen, horizons, orders, none)
+        found = (
+            *(*orders, *value, *(value * rate), self._year(ahead, value) * rate, lifetime * rate),
+            *(*_by_horizon(rising(order_bounds)), *_by_horizon(rising(bounds[:, :-1]))),
+            *(bounds[_P10, -1] * rate, bounds[_P90, -1] * rate, _median_wait(waiting, days)),
+        )
+        return dict(zip(_names(horizons), found, strict=True))
 
-    def _known(self, rows: pd.DataFrame | Rows, window_days: int) -> dict[str, Floats]:
-        """The columns the curve reads, taken out at once: one by one takes longer than predicting a customer."""
-        names = _read(self.horizons_days, window_days)
-        return dict(zip(names, np.ascontiguousarray(matrix_of(rows, names).T), strict=True))
+    def asked(self, window_days: int) -> tuple[int, ...]:
+        """Horizons at which `predict` asks the closed form."""
+        return tuple(sorted({*_days(self.horizons_days, window_days), *self._stops, _YEAR}))
 
     @cached_property
     def _stops(self) -> tuple[int, ...]:
@@ -170,79 +170,72 @@ class ValueCurve:
         ends = range(self.horizons_days[-1] + _YEAR, self.lifetime_days + _YEAR, _YEAR)
         return tuple(min(end, self.lifetime_days) for end in ends)
 
-    def _further(self, anchor: Anchor, rows: pd.DataFrame | Rows) -> dict[int, Floats]:
-        """The closed form's orders at the stops, and at a year where that is no horizon."""
-        year = () if _YEAR in self.horizons_days else (_YEAR,)
-        asked = tuple(sorted({*self._stops, *year}))
-        return anchor.expected_orders_by(rows, asked) if asked else {}
-
     def _quantity(
-        self, kind: str, known: Mapping[str, Floats], rows: pd.DataFrame | Rows, as_of: date
-    ) -> dict[int, Floats]:
-        heads = self.orders if kind == "orders" else self.value
-        found: dict[int, Floats] = {}
-        floor = np.zeros_like(known["value_mean"])
+        self, heads: Mapping[int, Head], closed: Floats, rows: pd.DataFrame | Rows, as_of: date
+    ) -> Floats:
+        found, logs = closed.copy(), np.log(closed)
         taught: int | None = None
-        for h in self.horizons_days:
-            closed = known[f"btyd_{kind}_{h}"]
+        for place, h in enumerate(self.horizons_days):
             if h in heads:
-                answer = np.exp(heads[h].raw(np.log(closed), rows, as_of))
-                taught = h
+                found[place] = np.exp(heads[h].raw(logs[place], rows, as_of))
+                taught = place
             elif taught is not None:
-                answer = found[taught] * (closed / known[f"btyd_{kind}_{taught}"])
-            else:
-                answer = closed
-            floor = np.maximum(floor, answer)
-            found[h] = floor
+                found[place] = found[taught] * (closed[place] / closed[taught])
+            if place:
+                found[place] = np.maximum(found[place], found[place - 1])
         return found
 
-    def _lifetime(
-        self, further: dict[int, Floats], known: Mapping[str, Floats], value: dict[int, Floats]
-    ) -> Floats:
-        nothing = np.zeros_like(known["value_mean"])
-        total, before, start = nothing, nothing, 0
+    @cached_property
+    def _stretches(self) -> tuple[int, Floats, Floats]:
+        """Horizons that begin within the lifetime, and of each stretch up to its end the share and the discount."""
+        shares, discounts, start = [], [], 0
         for h in self.horizons_days:
             stop = min(h, self.lifetime_days)
             if stop <= start:
                 break
-            share = (stop - start) / (h - start)
-            total = total + (value[h] - before) * share * self._discount(start, stop)
-            before, start = value[h], h
-        closed = known[f"btyd_orders_{start}"]
-        scale = value[start] / closed
+            shares.append((stop - start) / (h - start))
+            discounts.append(self._discount(start, stop))
+            start = h
+        inside = len(shares)
         for stop in self._stops:
-            more = np.maximum(further[stop] - closed, 0.0)
-            total = total + more * scale * self._discount(start, stop)
-            closed, start = further[stop], stop
-        return total
+            shares.append(1.0)
+            discounts.append(self._discount(start, stop))
+            start = stop
+        return inside, np.array(shares)[:, None], np.array(discounts)[:, None]
 
-    def _lifetime_bounds(
-        self, known: Mapping[str, Floats], outlooks: dict[int, Outlook], lifetime: Floats, rate: Floats
-    ) -> dict[str, Floats]:
-        """``clv_p10`` and ``clv_p90``: the lifetime taken as one more horizon, as sure as the longest is.
+    def _lifetime(self, ahead: Ahead, value: Floats) -> Floats:
+        inside, share, discount = self._stretches
+        gained = np.empty((len(share), value.shape[1]))
+        gained[0] = value[0]
+        gained[1:inside] = value[1:inside] - value[: inside - 1]
+        if self._stops:
+            orders = ahead.at((self.horizons_days[-1], *self._stops)).orders
+            gained[inside:] = np.maximum(orders[1:] - orders[:-1], 0.0) * (value[-1] / orders[0])
+        # Added in their order: a customer alone gets the bits of a batch.
+        return np.add.accumulate(gained * share * discount, axis=0)[-1]
+
+    def _with_lifetime(self, outlook: Outlook, alive: Floats, lifetime: Floats) -> Outlook:
+        """The lifetime as one more horizon, as sure as the longest within it is.
 
         Whoever has not left orders again the more surely the longer the life; whoever has, never.
         """
-        inside = [h for h in self.horizons_days if h <= self.lifetime_days] or [self.horizons_days[0]]
-        longest = outlooks[inside[-1]]
-        times = lifetime / longest.value
-        left = np.maximum(longest.none**times, 1.0 - known["btyd_alive"])
-        none = np.minimum(longest.none, np.maximum(left, _RARE))
-        ahead = Outlook(lifetime, longest.purchases * times, none)
-        bounds = self.intervals.bounds(known, {self.lifetime_days: ahead})[self.lifetime_days]
-        return {"clv_p10": bounds[LEVELS.index(0.10)] * rate, "clv_p90": bounds[LEVELS.index(0.90)] * rate}
+        longest = max(bisect_right(self.horizons_days, self.lifetime_days) - 1, 0)
+        value, purchases, none = outlook.value[longest], outlook.purchases[longest], outlook.none[longest]
+        times = lifetime / value
+        left = np.maximum(none**times, 1.0 - alive)
+        last = lifetime, purchases * times, np.minimum(none, np.maximum(left, _RARE))
+        before = outlook.value, outlook.purchases, outlook.none
+        return Outlook(*(np.concatenate([some, [one]]) for some, one in zip(before, last, strict=True)))
 
-    def _year(
-        self, further: dict[int, Floats], known: Mapping[str, Floats], value: dict[int, Floats]
-    ) -> Floats:
+    def _year(self, ahead: Ahead, value: Floats) -> Floats:
         """Value of the next 365 days: a horizon's own, else the nearest one's by the closed form's ratio."""
-        if _YEAR in value:
-            return value[_YEAR]
-        shorter = [h for h in self.horizons_days if h < _YEAR]
-        longer = [h for h in self.horizons_days if h > _YEAR]
+        if _YEAR in self.horizons_days:
+            return value[self.horizons_days.index(_YEAR)]
+        shorter = [place for place, h in enumerate(self.horizons_days) if h < _YEAR]
+        longer = [place for place, h in enumerate(self.horizons_days) if h > _YEAR]
         near = shorter[-1] if shorter else longer[0]
-        ratio = further[_YEAR] / known[f"btyd_orders_{near}"]
-        found = value[near] * (np.maximum(ratio, 1.0) if shorter else np.minimum(ratio, 1.0))
+        year, there = ahead.at((_YEAR, self.horizons_days[near])).orders
+        found = value[near] * (np.maximum(year / there, 1.0) if shorter else np.minimum(year / there, 1.0))
         return np.minimum(found, value[longer[0]]) if longer else found
 
     def _discount(self, start: int, end: int) -> float:
@@ -283,24 +276,52 @@ class ValueCurve:
         )
 
 
+_P10, _P90 = LEVELS.index(0.10), LEVELS.index(0.90)
+
+
 @lru_cache(maxsize=64)
-def _read(horizons_days: tuple[int, ...], window_days: int) -> tuple[str, ...]:
-    closed = (f"btyd_{kind}_{h}" for kind in ("no_order", "orders", "value") for h in horizons_days)
-    return tuple(dict.fromkeys((*_FEATURES, "btyd_alive", f"btyd_no_order_{window_days}", *closed)))
+def _names(horizons_days: tuple[int, ...]) -> tuple[str, ...]:
+    plain = (f"expected_{kind}_{h}d" for kind in ("orders", "value", "margin") for h in horizons_days)
+    bounds = (n for kind in ("orders", "value") for h in horizons_days for n in bound_names(h, kind).values())
+    return (*plain, "expected_margin_year", "clv", *bounds, "clv_p10", "clv_p90", "expected_next_order_days")
 
 
-def _median_wait(none: dict[int, Floats]) -> Floats:
+@lru_cache(maxsize=64)
+def _days(horizons_days: tuple[int, ...], window_days: int) -> tuple[int, ...]:
+    return tuple(sorted({*horizons_days, window_days}))
+
+
+@lru_cache(maxsize=64)
+def _rows_of(days: tuple[int, ...], window_days: int, horizons_days: tuple[int, ...]) -> tuple[int, Places]:
+    """Rows of the window and of the horizons."""
+    return days.index(window_days), np.array([days.index(h) for h in horizons_days], dtype=np.intp)
+
+
+def _chance(p: Floats) -> Floats:
+    """Neither sure nor impossible."""
+    return np.minimum(np.maximum(p, _RARE), 1.0 - _RARE)
+
+
+def _by_horizon(bounds: Floats) -> list[Floats]:
+    """Each horizon's bounds, from the lowest level to the highest."""
+    return [bounds[level, place] for place in range(bounds.shape[1]) for level in range(len(LEVELS))]
+
+
+def _median_wait(none: Floats, days: tuple[int, ...]) -> Floats:
     """Day by which half of such customers have ordered, where that is within the longest horizon.
 
-    The hazard of buying is taken as constant between two horizons.
+    Parameters
+    ----------
+    none : array, shape (days, customers)
+        P(no order).
+    days : tuple of int
+        Horizons, rising; the hazard of buying is taken as constant between two of them.
     """
-    size = len(next(iter(none.values())))
-    days, done = np.full(size, np.nan), np.zeros(size, dtype=bool)
-    before, start = np.zeros(size), 0
-    for h in sorted(none):
-        hazard = np.maximum(-np.log(none[h]), before)
-        reached = ~done & (hazard >= _HALF)
-        slope = np.where(hazard > before, hazard - before, 1.0)
-        days = np.where(reached, start + (_HALF - before) / slope * (h - start), days)
-        done, before, start = done | reached, hazard, h
-    return np.ceil(days)
+    people = np.arange(none.shape[1])
+    hazard = np.zeros((len(days) + 1, len(people)))
+    hazard[1:] = np.maximum.accumulate(-np.log(none), axis=0)
+    first = (hazard[1:] >= _HALF).argmax(axis=0)
+    before, more = hazard[first, people], hazard[first + 1, people] - hazard[first, people]
+    starts = np.array((0, *days))
+    waited = (_HALF - before) / np.where(more > 0.0, more, 1.0) * (starts[first + 1] - starts[first])
+    return np.where(hazard[-1] >= _HALF, np.ceil(starts[first] + waited), np.nan)

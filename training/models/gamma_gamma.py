@@ -158,7 +158,7 @@ def _check_values(x: ArrayLike, m: ArrayLike) -> tuple[Floats, Floats]:
     x, m = column(x, "x"), column(m, "m")
     if x.size != m.size:
         raise InputError(f"x and m need one value per customer, got {x.size} and {m.size} values")
-    if (x < 0).any():
+    if np.count_nonzero(x < 0):
         raise InputError(f"x: {int((x < 0).sum())} of {x.size} purchase counts are negative; expected ≥ 0")
     return x, m
 

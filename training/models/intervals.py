@@ -20,11 +20,12 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from training.models.order_count import OrderCount
 
-__all__ = ["LEVELS", "Calibration", "Intervals", "Outlook", "bound_names"]
+__all__ = ["LEVELS", "Calibration", "Intervals", "Outlook", "bound_names", "rising"]
 
 Floats = npt.NDArray[np.float64]
 LEVELS = (0.05, 0.10, 0.90, 0.95)
 _Z_LEVELS = ndtri(np.array(LEVELS))[:, None, None]
+_LOWER = _Z_LEVELS < 0.0
 _MOST_MEANS = 1.0 / (1.0 - np.array(LEVELS))[:, None, None]
 # A shape that nobody has checked is off by a quarter, and by as much again per doubling beyond the data.
 _UNCHECKED = 0.25
@@ -46,16 +47,16 @@ def bound_names(horizon_days: int, quantity: str = "value") -> dict[float, str]:
 
 @dataclass(frozen=True)
 class Outlook:
-    """One horizon's expectation of each customer.
+    """What is expected of each customer: of one horizon, or of several as rows.
 
     Parameters
     ----------
-    value : array
+    value : array, shape (customers,) or (horizons, customers)
         Expected spend less returns, > 0, currency.
     purchases : array
-        Expected purchase days, > 0.
+        Expected purchase days, > 0; shape as `value`.
     none : array
-        P(no order), in (0, 1).
+        P(no order), in (0, 1); shape as `value`.
     """
 
     value: Floats
@@ -87,15 +88,6 @@ class Calibration:
     total: float = _UNCHECKED
     back_tests: float = 0.0
 
-    @cached_property
-    def _arrays(self) -> tuple[Floats, Floats]:
-        return np.array(self.cuts, dtype=np.float64), np.array(self.levels, dtype=np.float64)
-
-    def read(self, value: Floats) -> Floats:
-        """Levels of the shape, shape (levels, customers), for customers of these expected values or orders."""
-        cuts, levels = self._arrays
-        return np.ascontiguousarray(levels[np.searchsorted(cuts, value, side="right")].T)
-
     def stretched(self, times: float) -> Calibration:
         """For a horizon `times` as long, ≥ 1, that no past outcome reaches."""
         further = _PER_DOUBLING * float(np.log2(times))
@@ -125,6 +117,46 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class _SideBySide:
+    """The calibrations of several horizons as arrays, made once for all customers.
+
+    Parameters
+    ----------
+    shared : array, shape (horizons, 1)
+        The error that all customers share.
+    off : array, shape (levels, horizons, 1)
+        How far that error alone takes each level from the mean, as a factor.
+    cuts : array, shape (cuts, horizons, 1)
+        Where the groups of customers part; without end where a horizon has fewer.
+    first : array, shape (horizons, 1)
+        Place of the horizon's first group in `levels`.
+    levels : array, shape (levels, groups of all horizons)
+        Where to read the shape.
+    """
+
+    shared: Floats
+    off: Floats
+    cuts: Floats
+    first: npt.NDArray[np.intp]
+    levels: Floats
+
+    @classmethod
+    def of(cls, known: list[Calibration]) -> _SideBySide:
+        shared = np.array([[c.shared] for c in known])
+        cuts = np.full((max(len(c.cuts) for c in known), len(known), 1), np.inf)
+        for place, c in enumerate(known):
+            cuts[: len(c.cuts), place, 0] = c.cuts
+        first = np.cumsum([0, *(len(c.levels) for c in known)])[:-1, None]
+        levels = np.array([row for c in known for row in c.levels], dtype=np.float64)
+        return cls(shared, np.exp(shared * _Z_LEVELS), cuts, first, np.ascontiguousarray(levels.T))
+
+    def read(self, expected: Floats) -> Floats:
+        """Levels of the shape, shape (levels, horizons, customers), where so much is expected."""
+        groups = np.add.reduce(expected >= self.cuts, axis=0)
+        return self.levels.take(groups + self.first, axis=1)
+
+
+@dataclass(frozen=True)
 class Intervals:
     """Bounds of each customer's value and orders, and of a cohort's total.
 
@@ -151,8 +183,7 @@ class Intervals:
     bound is below 0. Bounds above 0 are at least as far apart as the shared error alone would set them, and the bound
     of a level u is at most 1 / (1 − u) times the mean at the upper end of that error (Markov's inequality: no tenth
     of the customers can have more than ten times the mean). So what one absurd amount does to the levels of a past day
-    has an end. The lower bounds lie below the mean, and the upper ones, where not 0, above it. A bound of a
-    longer horizon is never below that of a shorter one. The expected value of a
+    has an end. The lower bounds lie below the mean, and the upper ones, where not 0, above it. The expected value of a
     customer who will hardly come back can lie above p90: most such customers bring nothing at all. Bounds of
     orders are whole numbers, see `training.models.order_count`: at least so many stay at or below them.
 
@@ -167,10 +198,10 @@ class Intervals:
 
     Examples
     --------
-    >>> outlook = Outlook(np.array([100.0]), np.array([2.0]), np.array([0.3]))
+    >>> outlook = Outlook(np.array([[100.0]]), np.array([[2.0]]), np.array([[0.3]]))
     >>> seen = pd.DataFrame({"purchase_days": [4.0], "value_mean": [50.0]})
-    >>> bounds = Intervals(6.0, 4.0, 730).bounds(seen, {90: outlook})[90]
-    >>> [round(float(b), 1) for b in bounds[:, 0]]
+    >>> bounds = Intervals(6.0, 4.0, 730).bounds(seen, (90,), outlook)
+    >>> [round(float(b), 1) for b in bounds[:, 0, 0]]
     [0.0, 0.0, 237.4, 305.7]
     """
 
@@ -191,62 +222,66 @@ class Intervals:
             return known[min(known)]
         return Calibration().stretched(max(1.0, horizon_days / self.reach_days))
 
+    @cached_property
+    def _known(self) -> dict[tuple[str, tuple[int, ...]], _SideBySide]:
+        return {}
+
+    def _side_by_side(self, quantity: str, horizons_days: tuple[int, ...]) -> _SideBySide:
+        key = quantity, horizons_days
+        if key not in self._known:
+            self._known[key] = _SideBySide.of([self.calibration(h, quantity) for h in horizons_days])
+        return self._known[key]
+
     def bounds(
-        self, features: pd.DataFrame | Mapping[str, Floats], outlooks: dict[int, Outlook]
-    ) -> dict[int, Floats]:
-        """Bounds by horizon, each of shape (levels, customers); rising with the level and with the horizon.
+        self,
+        features: pd.DataFrame | Mapping[str, Floats],
+        horizons_days: tuple[int, ...],
+        outlook: Outlook,
+    ) -> Floats:
+        """Bounds of the value, shape (levels, horizons, customers); rising with the level, see `rising`.
 
         Parameters
         ----------
         features : pandas.DataFrame or mapping of str to array
             ``purchase_days`` and ``value_mean`` of the customers.
-        outlooks : dict of int to Outlook
-            By horizon.
+        horizons_days : tuple of int
+            Horizons, one per row of `outlook`.
+        outlook : Outlook
+            What is expected.
         """
-        days = sorted(outlooks)
-        known = [self.calibration(h) for h in days]
-        value, purchases, none = (
-            np.stack([getattr(outlooks[h], name) for h in days]) for name in ("value", "purchases", "none")
-        )
-        shared = np.array([[c.shared] for c in known])
-        place, scale = self.shape(features, Outlook(value, purchases, none), shared)
-        read = np.stack([c.read(v) for c, v in zip(known, value, strict=True)], axis=1)
-        inside = (read - none) / (1.0 - none)
+        known = self._side_by_side("value", horizons_days)
+        place, scale = self.shape(features, outlook, known.shared)
+        inside = (known.read(outlook.value) - outlook.none) / (1.0 - outlook.none)
         z = ndtri(np.minimum(np.maximum(inside, _TINY), 1.0 - _TINY))
         found = np.where(inside > 0.0, np.exp(place + scale * z), 0.0)
         # However alike customers were on the day met, their level is known no better than its error.
-        sure = value * np.exp(shared * _Z_LEVELS)
-        wide = np.where(_Z_LEVELS < 0.0, np.minimum(found, sure), np.maximum(found, sure))
-        found = np.where(found > 0.0, np.minimum(wide, sure * _MOST_MEANS), 0.0)
-        rising = np.maximum.accumulate(found, axis=1)
-        return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
+        sure = outlook.value * known.off
+        wide = np.where(_LOWER, np.minimum(found, sure), np.maximum(found, sure))
+        return np.where(found > 0.0, np.minimum(wide, sure * _MOST_MEANS), 0.0)
 
     def order_bounds(
         self,
         features: pd.DataFrame | Mapping[str, Floats],
-        orders: Mapping[int, Floats],
-        none: Mapping[int, Floats],
-    ) -> dict[int, Floats]:
+        horizons_days: tuple[int, ...],
+        orders: Floats,
+        none: Floats,
+    ) -> Floats:
         """Bounds of the number of orders, whole numbers; as `bounds` otherwise.
 
         Parameters
         ----------
         features : pandas.DataFrame or mapping of str to array
             ``purchase_days`` of the customers.
-        orders, none : dict of int to array
-            Expected orders, and P(no order), by horizon.
+        horizons_days : tuple of int
+            Horizons, one per row of `orders` and `none`.
+        orders, none : array, shape (horizons, customers)
+            Expected orders, and P(no order).
         """
-        days = sorted(orders)
-        known = [self.calibration(h, "orders") for h in days]
-        expected = np.stack([orders[h] for h in days])
-        shared = np.array([[c.shared] for c in known])
-        count = self.order_count(features, expected, np.stack([none[h] for h in days]), shared)
-        read = np.stack([c.read(v) for c, v in zip(known, expected, strict=True)], axis=1)
-        found = count.quantile(read)
-        sure = expected * np.exp(shared * _Z_LEVELS)
-        wide = np.where(_Z_LEVELS < 0.0, np.minimum(found, np.ceil(sure)), np.maximum(found, np.floor(sure)))
-        rising = np.maximum.accumulate(np.where(found > 0.0, wide, 0.0), axis=1)
-        return {h: np.ascontiguousarray(rising[:, i]) for i, h in enumerate(days)}
+        known = self._side_by_side("orders", horizons_days)
+        found = self.order_count(features, orders, none, known.shared).quantile(known.read(orders))
+        sure = orders * known.off
+        wide = np.where(_LOWER, np.minimum(found, np.ceil(sure)), np.maximum(found, np.floor(sure)))
+        return np.where(found > 0.0, wide, 0.0)
 
     def order_count(
         self,
@@ -319,3 +354,14 @@ class Intervals:
         )
         shapes = float(values["order_shape"]), float(values["mean_shape"])
         return cls(*shapes, int(values["reach_days"]), value, orders)
+
+
+def rising(bounds: Floats) -> Floats:
+    """Bounds of horizons that rise from row to row: no longer horizon's is below that of a shorter one.
+
+    Examples
+    --------
+    >>> rising(np.array([[[1.0], [0.0], [2.0]]])).tolist()
+    [[[1.0], [1.0], [2.0]]]
+    """
+    return np.maximum.accumulate(bounds, axis=1)

@@ -77,7 +77,8 @@ class Margin:
         value = np.asarray(features["value_365d"], dtype=np.float64)
         known = np.isfinite(margin) & (value > 0)
         own = np.where(known, margin, 0.0) + self.weight * self.rate
-        return np.clip(own / (np.where(known, value, 0.0) + self.weight), 0.0, 1.0)
+        rates = own / (np.where(known, value, 0.0) + self.weight)
+        return np.minimum(np.maximum(rates, 0.0), 1.0)
 
     def to_json(self) -> dict[str, float]:
         """Plain values for the bundle."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +21,7 @@ from training.models.btyd import (
     check_summary,
     check_weights,
     column,
+    horizon_rows,
     maximise,
     params_from_json,
     thin,
@@ -234,30 +237,39 @@ class MbgCnbdK(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
         horizon = check_horizon(horizon_days, x.size)
-        expected = alive * self._many(x, T, horizon, phases)
+        (count, distinct), inverse = unique_rows(x, horizon / (self.alpha + T))
+        expected = alive * _weighed(phases, self._orders_by_phase(count, distinct)[:, inverse])
         return np.maximum(expected, alive * self._some(x, T, horizon, phases))
 
     def ahead(
-        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizon_days: ArrayLike
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizons_days: tuple[float, ...]
     ) -> tuple[Floats, Floats, Floats]:
-        """``p_alive``, ``p_order_within`` and ``expected_orders``, bit for bit, in half the time."""
+        """``p_alive``, and by horizon ``p_order_within`` and ``expected_orders``, bit for bit, in one call.
+
+        Returns
+        -------
+        float64 arrays of shape (customers,), (horizons, customers) and (horizons, customers).
+        """
         x, t_x, T = check_summary(x, t_x, T)
         alive, phases = self._phases(x, t_x, T)
-        horizon = check_horizon(horizon_days, x.size)
-        some = alive * self._some(x, T, horizon, phases)
-        return alive, some, np.maximum(alive * self._many(x, T, horizon, phases), some)
+        horizons = horizon_rows(horizons_days)
+        some = alive * self._some(x, T, horizons, phases)
+        # Customers alike are told apart once, not once per horizon.
+        (count, age), inverse = unique_rows(x, T)
+        ratio = horizons / (self.alpha + age)
+        by_phase = self._orders_by_phase(np.concatenate([count] * len(horizons)), ratio.ravel())
+        orders = by_phase.reshape(self.k, *ratio.shape).take(inverse, axis=2)
+        return alive, some, np.maximum(alive * _weighed(phases, orders), some)
 
     def _some(self, x: Floats, T: Floats, horizon: Floats, phases: Floats) -> Floats:
         """P(at least one purchase) of customers who are alive."""
         share, shape = horizon / (self.alpha + T + horizon), self.r + self.k * x
-        tails = [phases[j] * betainc(self.k - j, shape + j, share) for j in range(self.k)]
-        return np.minimum(np.sum(tails, axis=0), 1.0)
+        tails = [betainc(self.k - j, shape + j, share) for j in range(self.k)]
+        return np.minimum(_weighed(phases, tails), 1.0)
 
-    def _many(self, x: Floats, T: Floats, horizon: Floats, phases: Floats) -> Floats:
-        """Expected purchases of customers who are alive."""
-        (count, distinct), inverse = unique_rows(x, horizon / (self.alpha + T))
-        orders = orders_by_phase(self.k, self.a, self.b + 1 + count, self.r + self.k * count, distinct)
-        return np.sum(phases * orders.T[:, inverse], axis=0)
+    def _orders_by_phase(self, count: Floats, ratio: Floats) -> Floats:
+        """Expected purchases by phases passed, of customers who are alive; shape (k, customers)."""
+        return orders_by_phase(self.k, self.a, self.b + 1 + count, self.r + self.k * count, ratio).T
 
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``; floats survive the round trip unchanged."""
@@ -282,7 +294,7 @@ class MbgCnbdK(PurchaseModel):
     def _phases(self, x: Floats, t_x: Floats, T: Floats) -> tuple[Floats, Floats]:
         """P(alive), and how likely it is to have passed 0 … k−1 phases since the last purchase, if alive."""
         weights = _silence(self.k, self.r + self.k * x, (T - t_x) / (self.alpha + T))
-        silent = weights.sum(axis=0)
+        silent = reduce(np.add, weights)
         return expit(-self._log_odds(x, t_x, T, silent)), weights / silent
 
 
@@ -292,6 +304,12 @@ def _silence(k: int, shape: Floats, share: Floats) -> Floats:
     for j in range(1, k):
         weights[j] = weights[j - 1] * ((shape + (j - 1)) / j * share)
     return weights
+
+
+def _weighed(phases: Floats, values: Sequence[Floats] | Floats) -> Floats:
+    """Mean of values over the phases passed, added in their order: so a customer alone gets the bits of a batch."""
+    parts = (phase * value for phase, value in zip(phases, values, strict=True))
+    return reduce(np.add, parts)
 
 
 def _surely_above(gains: Floats, w: Floats) -> bool:

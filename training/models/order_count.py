@@ -71,7 +71,9 @@ class OrderCount:
         """
         further = np.maximum(orders / (1.0 - none) - 1.0, 0.0)
         shape = 1.0 / (1.0 / (1.0 + seen) + np.expm1(shared * np.asarray(shared)))
-        return cls(none, further, np.broadcast_to(shape, further.shape))
+        return cls(
+            none, further, shape if shape.shape == further.shape else np.broadcast_to(shape, further.shape)
+        )
 
     def at_most(self, orders: Floats) -> Floats:
         """P(N ≤ orders) for whole numbers; 0 below 0."""
@@ -86,11 +88,13 @@ class OrderCount:
         """
         inside = np.minimum((level - self.none) / (1.0 - self.none), 1.0 - _EDGE)
         alone = np.exp(-self.shape * np.log1p(self.further / self.shape))
-        found = np.where(inside > 0.0, 1.0, 0.0)
+        found = (inside > 0.0).astype(np.float64)
         # The root takes longer than all else: only where more than one order is likely enough.
         many = inside > alone
-        if many.any():
-            shape, further = (np.broadcast_to(v, many.shape)[many] for v in (self.shape, self.further))
-            root = nbdtrik(inside[many], shape, shape / (shape + further))
-            found[many] = 1.0 + np.maximum(np.ceil(root - _ROOM), 0.0)
+        if np.count_nonzero(many):
+            at = many.nonzero()
+            customers = at[many.ndim - self.shape.ndim :]
+            shape, further = self.shape[customers], self.further[customers]
+            root = nbdtrik(inside[at], shape, shape / (shape + further))
+            found[at] = 1.0 + np.maximum(np.ceil(root - _ROOM), 0.0)
         return found

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.models.one_row import OneRow
 from training.models.rows import Rows, matrix_of
 
 __all__ = ["Trees"]
@@ -27,6 +28,7 @@ class Trees:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._free: list[OneRow] = []
 
     @cached_property
     def booster(self) -> Any:
@@ -42,7 +44,8 @@ class Trees:
 
     def raw(self, features: pd.DataFrame | Rows) -> Floats:
         """Raw scores (log-odds or log), one per row."""
-        return self._ask(features)
+        matrix = matrix_of(features, self.names)
+        return self._one(matrix[0]) if len(matrix) == 1 else self._ask(matrix)
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """Exact contributions to the raw score (Lundberg & Lee 2017): a column per feature, and ``base``."""
@@ -50,10 +53,20 @@ class Trees:
 
     def parts(self, features: pd.DataFrame | Rows) -> Rows:
         """The same as a matrix with names."""
-        return Rows((*self.names, "base"), self._ask(features, pred_contrib=True))
-
-    def _ask(self, features: pd.DataFrame | Rows, **options: Any) -> Floats:
         matrix = matrix_of(features, self.names)
+        return Rows((*self.names, "base"), self._ask(matrix, pred_contrib=True))
+
+    def _one(self, row: Floats) -> Floats:
+        # Threads that ask at the same time have one each; it is there for the next who asks.
+        try:
+            ready = self._free.pop()
+        except IndexError:
+            ready = OneRow(self.booster, len(self.names))
+        score = ready.raw(row)
+        self._free.append(ready)
+        return score
+
+    def _ask(self, matrix: Floats, **options: Any) -> Floats:
         if len(matrix) == 0:
             return np.empty((0, len(self.names) + 1) if options else 0)
         return np.asarray(self.booster.predict(matrix, raw_score=not options, num_threads=1, **options))

@@ -171,7 +171,7 @@ class Scorer:
         as_of : date
             The day the features describe.
         explain : bool
-            Give the reasons; the trees' contributions take about 2 ms a row.
+            Give the reasons, which take about as long again as the score.
         groups : pandas.DataFrame, optional
             Their `groups`, when they are known already.
 

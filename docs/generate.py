@@ -207,8 +207,23 @@ def _prose(text: str) -> str:
     return found[:1].upper() + found[1:]
 
 
+_SHOWN = (
+    *(
+        "ScoreRequest",
+        "BatchRequest",
+        "CustomerTables",
+        "OrderLine",
+        "Contract",
+        "Interaction",
+        "Survey",
+        "Campaign",
+    ),
+    *("Referral", "CustomerResult", "DecideRequest", "Decision", "EventsRequest", "EventResult", "ModelInfo"),
+)
+
+
 def _routes() -> str:
-    from serving.docs_page import openapi
+    from serving.openapi import openapi
     from serving.settings import ServingSettings
 
     document = openapi(ServingSettings(), keyed=True)
@@ -218,7 +233,7 @@ def _routes() -> str:
         for method, route in methods.items()
     )
     parts = [table(("Route", "What for", "Answers"), routes)]
-    for name in ("ScoreRequest", "CustomerOrders", "OrderLine", "ScoreResponse", "ModelInfo"):
+    for name in _SHOWN:
         model = document["components"]["schemas"][name]
         required = model.get("required", ())
         rows = (

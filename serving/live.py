@@ -1,57 +1,49 @@
-"""The object that answers: it holds the model, the store and the limits, and knows nothing of HTTP.
+"""The object that scores live: it holds the model, the state and the limits, and knows nothing of HTTP.
 
-A customer is answered in one of two ways. By id: the row of the latest stored list. By order lines: the lines
-become tables of the contract, the one feature function runs over them, and the scorer of the nightly list
-scores them. The same customer on the same day gets the same numbers, bit for bit, either way, as far as orders
-are all that is known: what a list also knows from contacts, surveys, campaigns, referrals or contracts is
-missing for a customer who comes with order lines only.
+A customer is answered in one of three ways. By id: the row of the latest stored list, unless something was told of
+the customer since; then everything that was known and the new events are scored together. By the rows of their
+tables: the one feature function runs over them, and the scorer of the nightly list scores them. By ready features:
+the scorer alone. The same customer on the same day gets the same numbers, bit for bit, whichever way.
 """
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from features.contract import TABLES
-from features.errors import RetainError
-from features.plan import FeatureEngine
-from features.rfm import buyers
-from serving.order_schemas import (
-    CustomerOrders,
-    CustomerResult,
-    ModelInfo,
-    OrderLine,
-    ScoreRequest,
-    ScoreResponse,
-)
+from features.errors import InputError, LockedError
+from features.pipeline import FEATURES
+from serving.asked import Asked
+from serving.customer_tables import customer_tables, sent_rows, with_events
+from serving.event_log import Counted
+from serving.events import business_time
+from serving.fast_lane import NO_CONTACT, NOT_LISTED, Lookups, no_day, no_list, no_purchase, stored_row
+from serving.feature_engines import FeatureEngines
+from serving.histories import History
+from serving.live_scores import PURCHASES, Features, Models, Served, feature_matrix, score_features
+from serving.lookup import Stored, without_reasons
 from serving.refusal import Refusal
+from serving.row_text import batch_text, found_text, unknown_text
+from serving.schemas import BatchRequest, FeatureRow, ScoreRequest
 from serving.settings import ServingSettings
-from serving.store import RunInfo
+from serving.table_rows import CustomerTables, OrderLine
 from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
-__all__ = ["Live", "LiveSettings", "Scores", "Stores"]
+__all__ = ["Known", "Live", "LiveSettings", "Told"]
 
-_ARROW = {
-    "id": pa.string(),
-    "text": pa.string(),
-    "time": pa.timestamp("us"),
-    "money": pa.float64(),
-    "number": pa.float64(),
-    "flag": pa.bool_(),
-}
-_LINE_FIELDS = {name: TABLES["orders"].column(name).kind for name in OrderLine.model_fields}
-_WARM_DAYS = ("2026-01-05", "2026-02-09", "2026-03-02")
+# When a row became news; the agreed end of a contract lies ahead and is none.
+NOT_KEPT = "the rows behind the list were not kept, so that nothing can be added; run `retain score` again"
+_LAST_CAMPAIGN = FEATURES.index("last_campaign_days")
+_NEWS = ("time", "start", "cancelled_at", "resolved_at", "known_at")
 
 
 class LiveSettings(BaseModel):
@@ -76,238 +68,261 @@ class LiveSettings(BaseModel):
     decisions: DecisionSettings = DecisionSettings()
 
 
-class Scores(Protocol):
-    """What scores customers: `serving.scorer.Scorer`."""
+class Known(Protocol):
+    """Gives what was known of customers when the list was made: `serving.histories.Histories`."""
 
-    def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
-        """One row of the list per row of features; without reasons when not asked to explain."""
+    def get(self, customer_ids: Sequence[str]) -> Mapping[str, History]:
+        """Rows by table, by customer."""
 
 
-class Stores(Protocol):
-    """What keeps scored lists: `serving.store.Store`."""
+class Told(Protocol):
+    """Gives what was told of customers since: `serving.event_log.EventLog`."""
 
-    def get(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Rows of the latest list by customer; unknown ids are left out."""
-
-    def latest_run(self) -> RunInfo | None:
-        """The run behind the latest list; None when nothing was scored yet."""
+    def counted(self, customer_ids: Sequence[str]) -> Mapping[str, Counted]:
+        """Rows that the latest list cannot know, by customer."""
 
 
 class Live:
-    """Answers score requests.
+    """Scores customers now.
 
     Parameters
     ----------
-    scorer : Scores
-        Turns tables into rows of the list.
-    store : Stores
-        Latest scored list.
     settings : LiveSettings
-        Zone, currency and limits.
-    version : str
-        Version of the scorer's model.
+        Zone, tables and limits.
+    models : Models
+        The model that answers; taken once for each request.
+    lookups : Lookups
+        Rows of the latest list.
+    known, told : Known, Told
+        What was known of customers when the list was made, and what was told since.
     """
 
-    def __init__(self, scorer: Scores, store: Stores, settings: LiveSettings, *, version: str) -> None:
-        self.scorer, self.store, self.settings, self.version = scorer, store, settings, version
-        self._own = threading.local()
+    def __init__(
+        self, settings: LiveSettings, models: Models, lookups: Lookups, *, known: Known, told: Told
+    ) -> None:
+        self._settings, self._models, self._lookups = settings, models, lookups
+        self._known, self._told = known, told
+        self._zone = ZoneInfo(settings.timezone)
+        self._engines = FeatureEngines(settings.timezone, settings.country, settings.tables)
 
-    def answer(self, request: ScoreRequest) -> ScoreResponse:
-        """Answer one request.
+    def one(self, request: ScoreRequest, asked: Asked) -> str:
+        """The answer to ``POST /v1/score`` as JSON text.
 
         Raises
         ------
         Refusal
-            More customers or longer ids than the limits, no day to score for, or no list to look up in.
+            There is no list or no day to score for, or the database cannot be read.
         """
-        self._within_limits(request)
-        if request.customer_ids is not None:
-            run, results = self._looked_up(request.customer_ids, request.as_of)
-            version, as_of = run.model_version, run.as_of
+        many: dict[str, object] = {"as_of": request.as_of, "reasons": request.reasons}
+        if request.customer is not None:
+            many["customers"] = [request.customer]
+        elif request.features is None:
+            many["customer_ids"] = [request.customer_id]
         else:
-            version, as_of = self.version, request.as_of or self._latest_day()
-            results = self.score_orders(request.customers or [], as_of, explain=request.reasons)
-        if not request.reasons:
-            results = [_without_reasons(result) for result in results]
-        return ScoreResponse(model_version=version, as_of=as_of, results=results)
+            row = FeatureRow(customer_id=str(request.customer_id), features=request.features)
+            many["feature_rows"] = [row]
+        return self._results(BatchRequest.model_validate(many), asked)[0]
 
-    def score_ids(self, ids: Sequence[str]) -> list[CustomerResult]:
-        """The stored rows of `ids`, in that order; an id asked twice is answered twice.
+    def many(self, request: BatchRequest, asked: Asked) -> str:
+        """The answer to ``POST /v1/score/batch`` as JSON text; one result per customer, in their order.
+
+        Raises
+        ------
+        Refusal
+            More customers or longer ids than may be, a customer twice, or as `one`.
+        """
+        check_limits(request, self._settings.serving)
+        return batch_text(self._results(request, asked))
+
+    def current(self, customer_id: str, asked: Asked) -> dict[str, Any] | None:
+        """A customer's row as of now, with ``last_campaign_days``; None when nobody may be told of.
 
         Parameters
         ----------
-        ids : sequence of str
-            Customers, exactly as in the list.
-
-        Returns
-        -------
-        list of CustomerResult
-            ``found`` is false for ids the list does not have.
+        customer_id : str
+            Customer of the list, or one of whom something was told since.
+        asked : Asked
+            Told which model answered.
         """
-        with _store_faults():
-            rows = self.store.get(list(dict.fromkeys(ids)))
-        unknown = "not in the latest list"
-        return [_result(i, rows[i]) if i in rows else _unknown(i, unknown) for i in ids]
-
-    def score_orders(
-        self, customers: Sequence[CustomerOrders], as_of: date, *, explain: bool = True
-    ) -> list[CustomerResult]:
-        """Score customers from their order lines.
-
-        Parameters
-        ----------
-        customers : sequence of CustomerOrders
-            Each customer once.
-        as_of : date
-            Lines on or after the start of this day (business zone) are future and play no part.
-        explain : bool
-            Give the reasons, which take longer than the score itself.
-
-        Returns
-        -------
-        list of CustomerResult
-            In the order of `customers`; ``found`` is false without an order before `as_of`.
-        """
-        _each_once(customers)
-        features = self._engine.fetch(_lines(customers, ZoneInfo(self.settings.timezone)), as_of)
-        # For a few rows, waking threads would take longer than the work.
-        known = buyers(features.to_pandas(use_threads=False))
-        found = self.scorer.rows(known, as_of, explain=explain) if len(known) else pd.DataFrame()
-        rows = {str(row["customer_id"]): row for row in _records(found)}
-        unknown = f"no order before {as_of.isoformat()}"
-        ids = [customer.customer_id for customer in customers]
-        return [_result(i, rows[i]) if i in rows else _unknown(i, unknown) for i in ids]
-
-    def info(self) -> ModelInfo:
-        """What is being served."""
-        run = self._latest()
-        return ModelInfo(
-            model_version=self.version,
-            list_version=None if run is None else run.model_version,
-            list_as_of=None if run is None else run.as_of,
-        )
+        stored = self._lookups.get(customer_id)
+        if stored is None:
+            raise no_list()
+        days, lost = self._recent({customer_id: stored}, None)
+        if lost:
+            raise Refusal(409, "not_kept", NOT_KEPT, field="customer_id")
+        ((day, histories),) = days.items()
+        ids, features = self._features(histories, day)
+        if not ids or not features[0, PURCHASES] > 0:
+            return None
+        served = self._models.served
+        (row,) = served.scorer.answer_rows(features, ids, day)
+        asked.model_version = served.version
+        last = float(features[0, _LAST_CAMPAIGN])
+        known = None if math.isnan(last) else last
+        return {**row, "last_campaign_days": known} if asked.covers(row) else None
 
     def warm(self) -> None:
-        """Score one made-up customer, so that a model that cannot score is found before anyone asks."""
-        lines = [OrderLine.model_validate({"time": day, "amount": 10.0}) for day in _WARM_DAYS]
-        self.score_orders([CustomerOrders(customer_id="warm", orders=lines)], date(2026, 4, 1))
+        """Score one made-up customer, so that the first who is asked for need not wait."""
+        order = OrderLine.model_validate({"time": "2026-01-05", "amount": 10.0})
+        warm = {"warm": {"orders": [dict(order)]}}
+        self._scored(warm, date(2026, 4, 1), served=self._models.served, asked=Asked(), reasons=True)
 
-    @property
-    def _engine(self) -> FeatureEngine:
-        # Each thread has its own: an engine answers one question at a time.
-        if not hasattr(self._own, "engine"):
-            self._own.engine = FeatureEngine(self.settings.timezone, self.settings.country)
-        found: FeatureEngine = self._own.engine
+    def score_ids(
+        self, customer_ids: Sequence[str], as_of: date | None, *, asked: Asked, reasons: bool
+    ) -> dict[str, str]:
+        """Answers by id: from the list, or scored anew where something was told since or another day is wanted.
+
+        Parameters
+        ----------
+        customer_ids : sequence of str
+            Customers, exactly as in the list.
+        as_of : date, optional
+            The day to score for; without it the list's day, or the day after the newest event.
+        asked : Asked
+            Who may see whom.
+        reasons : bool
+            Give the reasons.
+        """
+        found: dict[str, str] = {}
+        anew: dict[str, Stored] = {}
+        for customer_id in dict.fromkeys(customer_ids):
+            stored = self._lookups.get(customer_id)
+            if stored is None:
+                raise no_list()
+            listed, row = date.fromisoformat(stored.as_of), stored_row(stored, asked)
+            if not stored.opted_out and (stored.events or (as_of or listed) != listed):
+                anew[customer_id] = stored
+            elif row is None or stored.opted_out:
+                found[customer_id] = unknown_text(customer_id, NOT_LISTED if row is None else NO_CONTACT)
+            else:
+                asked.model_version = stored.model_version
+                found[customer_id] = found_text(row if reasons else without_reasons(row))
+        return found | (self._scored_anew(anew, as_of, asked=asked, reasons=reasons) if anew else {})
+
+    def score_customers(
+        self, customers: Sequence[CustomerTables], as_of: date | None, *, asked: Asked, reasons: bool
+    ) -> dict[str, str]:
+        """Answers from the rows of customers, each given once; without a day as `score_ids` takes it."""
+        listed = None if as_of else self._listed_day()
+        days: dict[date, dict[str, History]] = {}
+        for customer in customers:
+            rows = sent_rows(customer)
+            days.setdefault(as_of or self._day(rows, listed), {})[customer.customer_id] = rows
+        served, found = self._models.served, dict[str, str]()
+        for day, histories in days.items():
+            scored = self._scored(histories, day, served=served, asked=asked, reasons=reasons)
+            found |= {i: _answer(i, scored.get(i), no_purchase(day)) for i in histories}
         return found
 
-    def _latest(self) -> RunInfo | None:
-        with _store_faults():
-            return self.store.latest_run()
+    def score_feature_rows(
+        self, rows: Sequence[FeatureRow], as_of: date | None, *, asked: Asked, reasons: bool
+    ) -> dict[str, str]:
+        """Answers from ready features, each customer given once; without a day they are those of the list's day."""
+        day = as_of or self._listed_day()
+        if day is None:
+            raise no_day()
+        ids = [row.customer_id for row in rows]
+        features, served = feature_matrix(row.features.__dict__ for row in rows), self._models.served
+        found = score_features(features, ids, day, served=served, asked=asked, reasons=reasons)
+        return {i: _answer(i, found.get(i), no_purchase(day)) for i in ids}
 
-    def _looked_up(self, ids: Sequence[str], as_of: date | None) -> tuple[RunInfo, list[CustomerResult]]:
-        """The results and the run they are of, though a new list may come in between."""
-        run = self._run(as_of)
-        while True:
-            results = self.score_ids(ids)
-            now = self._run(as_of)
-            if now.run_id == run.run_id:
-                return run, results
-            run = now
+    def _results(self, request: BatchRequest, asked: Asked) -> list[str]:
+        as_of, reasons = request.as_of, request.reasons
+        with _state_faults():
+            if request.customer_ids is not None:
+                ids = request.customer_ids
+                found = self.score_ids(ids, as_of, asked=asked, reasons=reasons)
+            elif request.customers is not None:
+                ids = [customer.customer_id for customer in request.customers]
+                found = self.score_customers(request.customers, as_of, asked=asked, reasons=reasons)
+            else:
+                rows = request.feature_rows or []
+                ids = [row.customer_id for row in rows]
+                found = self.score_feature_rows(rows, as_of, asked=asked, reasons=reasons)
+        asked.customers = len(ids)
+        return [found[customer_id] for customer_id in ids]
 
-    def _run(self, as_of: date | None) -> RunInfo:
-        run = self._latest()
-        if run is None:
-            text = "no list has been scored yet; run `retain score`, or send order lines"
-            raise Refusal(409, "no_list", text, field="customer_ids")
-        if as_of is not None and as_of != run.as_of:
-            text = f"the latest list is of {run.as_of.isoformat()}; leave as_of out, or send order lines"
-            raise Refusal(409, "other_day", text, field="as_of")
-        return run
+    def _scored_anew(
+        self, wanted: Mapping[str, Stored], as_of: date | None, *, asked: Asked, reasons: bool
+    ) -> dict[str, str]:
+        served, found = self._models.served, dict[str, str]()
+        days, lost = self._recent(wanted, as_of)
+        for day, histories in days.items():
+            found |= self._scored(histories, day, served=served, asked=asked, reasons=reasons)
+        return {i: _answer(i, found.get(i), NOT_KEPT if i in lost else NOT_LISTED) for i in wanted}
 
-    def _latest_day(self) -> date:
-        run = self._latest()
-        if run is None:
-            text = "as_of: is required, as no list has been scored yet whose day could be taken"
-            raise Refusal(400, "no_day", text, field="as_of")
-        return run.as_of
+    def _recent(
+        self, wanted: Mapping[str, Stored], as_of: date | None
+    ) -> tuple[dict[date, dict[str, History]], set[str]]:
+        """All that is known of customers by now, by the day to score them for; and whose past was not kept."""
+        ids = list(wanted)
+        known, told = self._known.get(ids), self._told.counted(ids)
+        days: dict[date, dict[str, History]] = {}
+        # Scored on the news alone, an old customer would pass for a new one.
+        lost = {i for i, stored in wanted.items() if stored.row is not None and i not in known}
+        for customer_id in (i for i in ids if i not in lost):
+            day, news = date.fromisoformat(wanted[customer_id].as_of), told.get(customer_id)
+            if news is not None:
+                day = max(day, news.day + timedelta(days=1))
+            rows = with_events(known.get(customer_id, {}), () if news is None else news.events)
+            days.setdefault(as_of or day, {})[customer_id] = rows
+        return days, lost
 
-    def _within_limits(self, request: ScoreRequest) -> None:
-        limits = self.settings.serving
-        if request.customer_ids is not None:
-            name, ids = "customer_ids", request.customer_ids
-        else:
-            name, ids = "customers", [c.customer_id for c in request.customers or []]
-        if len(ids) > limits.max_rows:
-            text = f"{name}: {len(ids)} customers; at most {limits.max_rows} at a time"
-            raise Refusal(413, "too_many", text, field=name)
-        for place, customer_id in enumerate(ids):
-            if len(customer_id) > limits.max_id_length:
-                field = f"{name}[{place}]" if name == "customer_ids" else f"{name}[{place}].customer_id"
-                text = f"{field}: longer than {limits.max_id_length} characters"
-                raise Refusal(400, "long_id", text, field=field)
+    def _scored(
+        self, histories: Mapping[str, History], as_of: date, *, served: Served, asked: Asked, reasons: bool
+    ) -> dict[str, str]:
+        ids, features = self._features(histories, as_of)
+        return score_features(features, ids, as_of, served=served, asked=asked, reasons=reasons)
+
+    def _features(self, histories: Mapping[str, History], as_of: date) -> tuple[list[str], Features]:
+        tables = customer_tables(histories, self._settings.tables, self._settings.timezone)
+        return self._engines.fetch(tables, as_of)
+
+    def _listed_day(self) -> date | None:
+        # Any id will do: the day of the list comes with each.
+        stored = self._lookups.get("")
+        return None if stored is None else date.fromisoformat(stored.as_of)
+
+    def _day(self, rows: History, listed: date | None) -> date:
+        """The list's day, or the day after the newest row if that is later; never beyond tomorrow for rows' sake."""
+        given = (row.get(name) for table in rows.values() for row in table for name in _NEWS)
+        days = [business_time(time, self._zone).date() for time in given if time is not None]
+        today = datetime.now(self._zone).date()
+        newest = min(max(days), today) if days else listed or today
+        return max(newest + timedelta(days=1) if days else newest, listed or date.min)
+
+
+def check_limits(request: BatchRequest, limits: ServingSettings) -> None:
+    """Refuse a batch beyond the limits of the installation, or with the rows of one customer in two places."""
+    if request.customer_ids is not None:
+        name, field, ids = "customer_ids", "", request.customer_ids
+    elif request.customers is not None:
+        name, field, ids = "customers", ".customer_id", [row.customer_id for row in request.customers]
+    else:
+        name, field, ids = "feature_rows", ".customer_id", [r.customer_id for r in request.feature_rows or []]
+    if len(ids) > limits.max_rows:
+        text = f"{name}: {len(ids)} customers; at most {limits.max_rows} at a time"
+        raise Refusal(413, "too_many", text, field=name)
+    places: dict[str, int] = {}
+    for place, customer_id in enumerate(ids):
+        where = f"{name}[{place}]{field}"
+        if len(customer_id) > limits.max_id_length:
+            text = f"{where}: longer than {limits.max_id_length} characters"
+            raise Refusal(400, "long_id", text, field=where)
+        first = places.setdefault(customer_id, place)
+        if first != place and field:
+            text = f"{where}: is the customer of {name}[{first}] again; give each customer once"
+            raise Refusal(400, "twice", text, field=where)
+
+
+def _answer(customer_id: str, row: str | None, otherwise: str) -> str:
+    return unknown_text(customer_id, otherwise) if row is None else found_text(row)
 
 
 @contextmanager
-def _store_faults() -> Iterator[None]:
-    """A store that cannot be read is no fault of the caller."""
+def _state_faults() -> Iterator[None]:
+    """A database that cannot be read is no fault of the caller."""
     try:
         yield
-    except RetainError as error:
+    except (InputError, LockedError) as error:
         raise Refusal(503, "store", str(error)) from error
-
-
-def _each_once(customers: Sequence[CustomerOrders]) -> None:
-    places: dict[str, int] = {}
-    for place, customer in enumerate(customers):
-        first = places.setdefault(customer.customer_id, place)
-        if first != place:
-            field = f"customers[{place}].customer_id"
-            text = f"{field}: is the customer of customers[{first}] again; put all order lines together"
-            raise Refusal(400, "twice", text, field=field)
-
-
-def _lines(customers: Sequence[CustomerOrders], zone: ZoneInfo) -> pa.Table:
-    """Order lines as a table of the contract; zoned times become times of the business zone."""
-    lines = [(customer.customer_id, line) for customer in customers for line in customer.orders]
-    columns: dict[str, pa.Array] = {"customer_id": pa.array([i for i, _ in lines], pa.string())}
-    for name, kind in _LINE_FIELDS.items():
-        values = [getattr(line, name) for _, line in lines]
-        if kind == "time":
-            values = [time if time is None else _local(time, zone) for time in values]
-        columns[name] = pa.array(values, _ARROW[kind])
-    return pa.table(columns)
-
-
-def _local(time: datetime, zone: ZoneInfo) -> datetime:
-    return time if time.tzinfo is None else time.astimezone(zone).replace(tzinfo=None)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _result(customer_id: str, row: Mapping[str, Any]) -> CustomerResult:
-    values = {name: _plain(value) for name, value in row.items() if name != "customer_id"}
-    return CustomerResult.model_validate({**values, "customer_id": customer_id, "found": True})
-
-
-def _unknown(customer_id: str, reason: str) -> CustomerResult:
-    return CustomerResult.model_validate({"customer_id": customer_id, "found": False, "error": reason})
-
-
-def _without_reasons(result: CustomerResult) -> CustomerResult:
-    kept = {name: value for name, value in result if not name.startswith("reasons")}
-    return CustomerResult.model_validate(kept)
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON knows it: missing becomes None, days become text, numbers keep all their bits."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if pd.isna(value):
-        return None
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, (date, datetime)):
-        return value.date().isoformat() if isinstance(value, datetime) else value.isoformat()
-    return value

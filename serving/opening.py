@@ -6,45 +6,22 @@ process that reads it.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from features.errors import ConfigError, ModelError, RetainError
+from features.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from serving.live import Live, LiveSettings
+    from serving.live import LiveSettings
     from serving.scorer import Scorer
 
-__all__ = ["open_live", "open_scorer", "read_settings", "start_check", "try_scorer", "wait_check"]
+__all__ = ["open_scorer", "read_settings", "try_scorer"]
 
-_CHECK_SECONDS = 30.0
-_CHECK = "import sys; from serving.opening import check; sys.exit(check(sys.argv[1]))"
 _TRIAL_DAYS = (datetime(2026, 1, 5), datetime(2026, 2, 9), datetime(2026, 3, 2))
 _TRIAL_AS_OF = date(2026, 4, 1)
-
-
-def open_live(settings: LiveSettings) -> Live:
-    """The champion, and the store.
-
-    Raises
-    ------
-    ConfigError
-        The strategy table or the store cannot be used.
-    ModelError
-        The bundle is missing, damaged, or does not give the predictions it gave at training.
-    """
-    from serving.live import Live
-    from training.models.bundle import champion_path
-
-    scorer = open_scorer(settings, champion_path(settings.models).name)
-    from serving.store import Store
-
-    return Live(scorer, Store(settings.store_url), settings, version=scorer.bundle.version)
 
 
 def open_scorer(settings: LiveSettings, version: str) -> Scorer:
@@ -122,47 +99,3 @@ def read_settings(path: Path) -> LiveSettings:
         ]
         text = f"service settings {path} do not fit ({', '.join(names)}); `retain serve` writes them"
         raise ConfigError(text) from None
-
-
-def check(path: str) -> int:
-    """What the child process does: open everything and score one made-up customer; 0 when all is well."""
-    try:
-        open_live(read_settings(Path(path))).warm()
-    except RetainError as error:
-        sys.stderr.write(str(error))
-        return error.exit_code
-    return 0
-
-
-def start_check(path: Path) -> subprocess.Popen[bytes]:
-    """Start the child process that opens what the settings file at `path` names."""
-    command = [sys.executable, "-c", _CHECK, str(path)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-
-
-def wait_check(child: subprocess.Popen[bytes], *, seconds: float = _CHECK_SECONDS) -> None:
-    """Wait for the child's verdict.
-
-    Raises
-    ------
-    ConfigError
-        It refused what the configuration names, such as a strategy table.
-    ModelError
-        It refused the model (with its reason), died, or took longer than `seconds`.
-    """
-    try:
-        _, said = child.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        raise ModelError(f"the model could not be opened within {seconds:.0f} seconds; retrain it") from None
-    if child.returncode == 0:
-        return
-    reason = said.decode("utf-8", "replace").strip()
-    if child.returncode == ConfigError.exit_code:
-        raise ConfigError(reason)
-    if child.returncode < 0:
-        reason = f"reading the model killed the process that tried (signal {-child.returncode}); retrain it"
-    elif child.returncode == 1 or not reason:
-        reason = f"the model could not be opened: {reason.rpartition(chr(10))[2] or 'no reason given'}"
-    raise ModelError(reason)

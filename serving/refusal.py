@@ -6,12 +6,15 @@ import json
 import logging
 import traceback
 import uuid
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from features.errors import RetainError
 
-__all__ = ["ERROR_START", "Refusal", "field_path", "incident", "refusal_of"]
+__all__ = ["ERROR_START", "Refusal", "field_path", "fitted", "incident", "refusal_of"]
+
+_Shape = TypeVar("_Shape", bound=BaseModel)
 
 _log = logging.getLogger("retain.serving")
 ERROR_START = b'{"error":{"code":'
@@ -116,6 +119,20 @@ def refusal_of(error: ValidationError) -> Refusal:
     if len(faults) > 1:
         message = f"{len(faults)} fields are wrong; the first is {message}"
     return Refusal(400, "invalid", message, field=field, faults=faults[:_NAMEABLE_FAULTS])
+
+
+def fitted(shape: type[_Shape], document: object) -> _Shape:
+    """A document as the model of its route.
+
+    Raises
+    ------
+    Refusal
+        400, with all fields at fault.
+    """
+    try:
+        return shape.model_validate(document)
+    except ValidationError as error:
+        raise refusal_of(error) from None
 
 
 def incident(error: Exception) -> Refusal:

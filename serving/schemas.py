@@ -17,8 +17,6 @@ __all__ = [
     "CustomerTables",
     "DecideRequest",
     "Decision",
-    "EventResult",
-    "EventsAnswer",
     "FeatureRow",
     "Features",
     "ModelInfo",
@@ -135,45 +133,35 @@ class DecideRequest(Strict):
 
 
 class Decision(Strict):
-    """What to do for one customer now; logged under its id before it is answered."""
+    """What to do for one customer now; in the log before it is answered."""
 
     decision_id: str = Field(description="Name the outcome by it")
     customer_id: str
     as_of: Day = Field(description="Everything before the start of this day was past")
     model_version: str = Field(description="Version of the model behind the decision")
     policy_version: str = Field(description="Version of strategies, offers and limits")
+    made: str = Field(description="run: by the last decision run; now: since, for this customer")
     strategy: str = Field(description="Strategy of the customer's cell of the strategy table")
     offer: str = Field(description="Offer to make; leave_alone for none")
     channel: str | None = Field(default=None, description="Channel of the offer")
     cost: float = Field(description="What the contact costs")
     arm: str = Field(description="treat, hold_out or explore")
     propensity: float = Field(description="Chance that this customer had of this offer")
+    expected_gain: float | None = Field(default=None, description="Expected gain, cost taken off")
+    effect_source: str | None = Field(default=None, description="Where the effect is known from")
+    due_date: Day | None = Field(default=None, description="Day by which to act")
+    owner: str | None = Field(default=None, description="Who acts")
+    touches_price: bool = Field(default=False, description="The offer speaks of a price")
     text_en: str | None = Field(default=None, description="The offer in words")
     text_zh: str | None = Field(default=None, description="措施说明")
-    reason_en: str | None = Field(default=None, description="Why this strategy")
-    reason_zh: str | None = Field(default=None, description="选择该策略的原因")
-
-
-class EventResult(Strict):
-    """What became of one event."""
-
-    event_id: str
-    status: str = Field(
-        description="saved; known: was saved before with the same content; conflict: with other content"
-    )
-    error: str | None = Field(default=None, description="Why the event was not saved")
-
-
-class EventsAnswer(Strict):
-    """One result per event, in the order of the request; what is answered as saved is on disk."""
-
-    results: list[EventResult]
+    script_en: str | None = Field(default=None, description="What to say")
+    script_zh: str | None = Field(default=None, description="话术")
 
 
 class RefusedModel(Strict):
     """A model that was to be served and is not."""
 
-    version: str
+    version: str | None = Field(description="Null when the pointer names none")
     reason: str
     at: datetime
 
@@ -201,4 +189,6 @@ class Status(Strict):
     in_flight: int = Field(description="Requests being answered by this process")
     model: ModelInfo
     keys: int = Field(description="Keys that are valid now; 0: only this machine is answered")
+    keys_problem: str = Field(description="Why the keys may be old; empty when they are not")
     trail_lost: int = Field(description="Entries of the audit trail that could not be written")
+    trail_problem: str = Field(description="Why entries of the trail wait; empty when they do not")

@@ -10,25 +10,34 @@ the service too, so that keys and limits hold under both; ``retain serve`` has i
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from features.errors import ConfigError, InputError, RetainError
-from serving.docs_page import openapi, page
-from serving.guard import Guard, Page, State
-from serving.keys import Keys, load_keys
-from serving.live import Live, LiveSettings
-from serving.opening import open_live, read_settings
-from serving.order_schemas import ModelInfo, ScoreRequest, ScoreResponse
+from features.errors import ConfigError, LockedError, PublishError, RetainError
+from serving.asked import ASKED, Asked
+from serving.desk import Batches, Desk
+from serving.endpoint import Endpoint
+from serving.events import EventsRequest, EventsResponse
+from serving.guard import PASSED, Guard, State
+from serving.live import LiveSettings
+from serving.opening import read_settings
 from serving.refusal import Refusal, incident
-from serving.wire import App, Receive, Scope, Send, refuse
+from serving.schemas import (
+    BatchAnswer,
+    BatchRequest,
+    CustomerResult,
+    DecideRequest,
+    Decision,
+    ScoreRequest,
+)
+from serving.wire import App, Receive, Scope, Send, refused, respond
 
 with warnings.catch_warnings():
     # Libraries of BentoML's announce changes of their own, about which nothing can be done here.
@@ -37,11 +46,14 @@ with warnings.catch_warnings():
 
     _service = bentoml.service
 
-__all__ = ["SETTINGS_VARIABLE", "RetainService", "application", "current_info", "guarded", "service_settings"]
+__all__ = ["SETTINGS_VARIABLE", "RetainService", "application", "guarded", "service_settings"]
 
 SETTINGS_VARIABLE = "RETAIN_SERVICE"
-_SECONDS = 5
-_THREADS = 2
+# The guard ends what takes long, and lets fewer in than there are threads.
+_SECONDS = 20
+_THREADS = 64
+# The endpoint of this process, by the guard that opened it; the service class is made without arguments.
+_opened: list[Endpoint] = []
 
 
 def _api(path: str, answer: type[BaseModel]) -> Callable[[Callable[..., Any]], Any]:
@@ -67,27 +79,55 @@ def _api(path: str, answer: type[BaseModel]) -> Callable[[Callable[..., Any]], A
     tracing={"excluded_urls": ".*"},
 )
 class RetainService:
-    """Churn and value per customer, from the latest list or from order lines."""
+    """Churn, value and decisions per customer: from the latest list, from raw rows, and from what was told since."""
 
-    def __init__(self) -> None:
-        self.live: Live = open_live(service_settings())
-        self.live.warm()
+    @_api("/v1/score", CustomerResult)
+    def score(self, request: ScoreRequest, /) -> CustomerResult | Response:
+        """Score one customer."""
+        return _answered(lambda asked: _endpoint().live.one(request, asked))
 
-    @_api("/v1/score", ScoreResponse)
-    def score(self, request: ScoreRequest, /) -> ScoreResponse | Response:
-        """Score customers."""
-        try:
-            return self.live.answer(request)
-        except Refusal as refusal:
-            return _refused(refusal)
-        except InputError as error:
-            return _refused(Refusal(400, "data", str(error)))
-        except Exception as error:  # noqa: BLE001 - BentoML would log the text, which may quote a customer
-            return _refused(incident(error))
+    @_api("/v1/score/batch", BatchAnswer)
+    def score_batch(self, request: BatchRequest, /) -> BatchAnswer | Response:
+        """Score many customers."""
+        return _answered(lambda asked: _endpoint().live.many(request, asked))
+
+    @_api("/v1/decide", Decision)
+    def decide(self, request: DecideRequest, /) -> Decision | Response:
+        """Decide about one customer."""
+        return _answered(lambda asked: _endpoint().deciding.answer(request.customer_id, asked))
+
+    @_api("/v1/events", EventsResponse)
+    def events(self, request: EventsRequest, /) -> EventsResponse | Response:
+        """Keep events."""
+
+        def kept(asked: Asked) -> str:
+            asked.customers = len(request.events)
+            told = _endpoint().events.add(request.events, datetime.now(UTC))
+            named = zip(request.events, told, strict=True)
+            results = [{"event_id": event.event_id, "status": status} for event, status in named]
+            return EventsResponse.model_validate({"results": results}).model_dump_json()
+
+        return _answered(kept)
+
+
+def _answered(make: Callable[[Asked], str]) -> Response:
+    """The answer as it is, or the one error document."""
+    try:
+        return Response(make(ASKED.get()).encode(), media_type="application/json")
+    except Refusal as refusal:
+        return _refused(refusal)
+    except (LockedError, PublishError) as error:
+        return _refused(Refusal(503, "store", str(error)))
+    except Exception as error:  # noqa: BLE001 - BentoML would log the text, which may quote a customer
+        return _refused(incident(error))
 
 
 def _refused(refusal: Refusal) -> Response:
     return Response(refusal.body(), status_code=refusal.status, media_type="application/json")
+
+
+def _endpoint() -> Endpoint:
+    return _opened[-1]
 
 
 def service_settings() -> LiveSettings:
@@ -104,49 +144,38 @@ def service_settings() -> LiveSettings:
     return read_settings(Path(name))
 
 
-def current_info() -> ModelInfo:
-    """What the running service serves."""
-    live: Live = bentoml.get_current_service().live
-    return live.info()
-
-
 def guarded(
     app: App,
     settings: LiveSettings,
     *,
     state: State | None = None,
-    info: Callable[[], ModelInfo] = current_info,
+    batches: Callable[[], Batches] | None = None,
 ) -> Guard:
-    """`app` behind the guard, with the routes of this service.
+    """`app` behind the guard; model, state and keys are opened when its lifespan begins.
 
     Parameters
     ----------
     app : ASGI application
-        Answers ``POST /v1/score``.
+        From `application`.
     settings : LiveSettings
-        Limits and keys file.
+        What to serve, and within which limits.
     state : State, optional
         Shared with a server that turns readiness off when it stops.
-    info : callable
-        What is being served.
+    batches : callable, optional
+        Opens what answers batches beside this process; without it they are answered in a thread of it.
 
     Returns
     -------
     Guard
     """
-    path = settings.serving.keys_file
-    keys = Keys() if path is None else load_keys(path)
-    document = openapi(settings.serving, keyed=bool(keys))
-    html, as_json = page(document).encode(), json.dumps(document, ensure_ascii=False).encode()
-    pages = {
-        "/": Page("text/html; charset=utf-8", lambda: html),
-        "/docs": Page("text/html; charset=utf-8", lambda: html),
-        "/docs.json": Page("application/json", lambda: as_json),
-        "/v1/model": Page("application/json", lambda: info().model_dump_json().encode()),
-    }
-    return Guard(
-        app, settings.serving, keys=keys, models={"/v1/score": ScoreRequest}, pages=pages, state=state
-    )
+    state = state or State()
+
+    def opening() -> Desk:
+        endpoint = Endpoint(settings)
+        _opened.append(endpoint)
+        return endpoint.desk(state, None if batches is None else batches())
+
+    return Guard(app, settings.serving, opening, state=state)
 
 
 class _InnerGuard:
@@ -157,12 +186,17 @@ class _InnerGuard:
         self.guard: Guard | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outer = scope.get(PASSED) if scope["type"] == "http" else bool(_opened)
+        if outer and self.guard is None:
+            # Behind a guard that has asked already.
+            await self.app(scope, receive, send)
+            return
         try:
             self.guard = self.guard or guarded(self.app, service_settings())
         except RetainError as error:
             if scope["type"] != "http":
                 raise
-            await refuse(send, Refusal(503, "not_ready", str(error)))
+            await respond(send, refused(Refusal(503, "not_ready", str(error))))
             return
         await self.guard(scope, receive, send)
 

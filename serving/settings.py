@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["ServingSettings"]
@@ -12,7 +10,7 @@ __all__ = ["ServingSettings"]
 class ServingSettings(BaseModel):
     """Where the endpoint listens, who may ask, and how much.
 
-    ``keys_file`` holds one SHA-256 hex digest per line; without it only loopback addresses are allowed.
+    Without keys, which `retain keys` makes, only loopback addresses are allowed.
 
     Parameters
     ----------
@@ -24,6 +22,8 @@ class ServingSettings(BaseModel):
         Seconds from the first byte of a request, or from the connection, until its headers must be there.
     max_connections : int
         Open connections per worker; beyond them the one that has waited longest without asking is closed.
+    max_batch_bytes : int
+        Largest body of a batch; a thousand customers with ready features take about 3.5 MB.
     threads : int
         Customers scored from order lines at a time per worker; as many more wait, the rest are told 429.
     batch_waiting : int
@@ -36,8 +36,8 @@ class ServingSettings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=0, le=65535)
-    keys_file: Path | None = None
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    max_batch_bytes: int = Field(default=8_388_608, ge=1024)
     max_rows: int = Field(default=1000, ge=1)
     max_id_length: int = Field(default=64, ge=1)
     max_concurrency: int = Field(default=64, ge=1)

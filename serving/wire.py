@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from serving.refusal import ERROR_START, Refusal
 
 __all__ = [
+    "Answer",
     "App",
     "Message",
     "Receive",
     "Scope",
     "Send",
+    "ask_app",
     "check_media_type",
-    "forward",
-    "header_values",
+    "headers_of",
     "read_body",
-    "refuse",
+    "refused",
     "respond",
 ]
 
@@ -30,32 +32,67 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 _BODY_SECONDS = 10.0
+_JSON = b"application/json"
 _SAFE: list[Header] = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 _NO_SCRIPT: Header = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 )
-# Before these the body was read whole, so that the connection can be used again.
-_BODY_READ = (400, 429, 500, 503, 504)
+_READ = frozenset(
+    (
+        *(b"authorization", b"x-api-key", b"host", b"x-request-id"),
+        *(b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"),
+    )
+)
 
 
-def header_values(scope: Scope, name: bytes) -> list[bytes]:
-    """All values of one header (`name` in lower case), without the blanks around them."""
-    return [value.strip() for key, value in scope["headers"] if key.lower() == name]
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    body : bytes
+        Of the media type.
+    media_type : bytes
+        JSON unless told otherwise.
+    extra : tuple of (name, value)
+        Further headers.
+    """
+
+    status: int
+    body: bytes
+    media_type: bytes = _JSON
+    extra: tuple[Header, ...] = ()
 
 
-def check_media_type(scope: Scope) -> None:
+def headers_of(scope: Scope) -> dict[bytes, list[bytes]]:
+    """The headers that the endpoint reads, by name in lower case; all values of each."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        if name in _READ:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def check_media_type(headers: Mapping[bytes, Sequence[bytes]]) -> None:
     """Refuse a body that does not say it is plain JSON in UTF-8."""
-    given = header_values(scope, b"content-type")
-    kind, _, parameters = given[0].lower().partition(b";") if len(given) == 1 else (b"", b"", b"")
-    charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    if kind.strip() != b"application/json" or charset not in (b"", b"charset=utf-8"):
+    given = headers.get(b"content-type", ())
+    if len(given) != 1 or (given[0] != _JSON and not _is_json(given[0])):
         raise Refusal(415, "media_type", "send Content-Type: application/json (UTF-8)")
-    if any(value.lower() != b"identity" for value in header_values(scope, b"content-encoding")):
+    if any(value.strip().lower() != b"identity" for value in headers.get(b"content-encoding", ())):
         raise Refusal(415, "content_encoding", "send the body as it is, without Content-Encoding")
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
+def _is_json(media_type: bytes) -> bool:
+    kind, _, parameters = media_type.lower().partition(b";")
+    charset = parameters.replace(b" ", b"").replace(b'"', b"")
+    return kind.strip() == _JSON and charset in (b"", b"charset=utf-8")
+
+
+async def read_body(headers: Mapping[bytes, Sequence[bytes]], receive: Receive, limit: int) -> bytes | None:
     """The whole body, or None when the caller went away; never more than `limit` bytes are kept.
 
     Raises
@@ -63,7 +100,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     Refusal
         413 when the body is, or says it is, larger than `limit`; 408 when it takes longer than ten seconds.
     """
-    _check_declared(header_values(scope, b"content-length"), limit)
+    _check_declared([value.strip() for value in headers.get(b"content-length", ())], limit)
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             return await _collect(receive, limit)
@@ -99,7 +136,7 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, "too_large", f"the body is larger than {limit} bytes; send fewer customers at a time")
 
 
-async def forward(app: App, scope: Scope, body: bytes, *, receive: Receive, send: Send) -> None:
+async def ask_app(app: App, scope: Scope, body: bytes, *, receive: Receive) -> Answer:
     """Ask the inner application and give its answer.
 
     Its error pages become the one error document, and its headers are left out: they tell its version.
@@ -120,12 +157,12 @@ async def forward(app: App, scope: Scope, body: bytes, *, receive: Receive, send
         elif message["type"] == "http.response.body":
             chunks.append(message.get("body", b""))
 
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode())]
     await app({**scope, "headers": headers, "query_string": b""}, replay, keep)
     answer = b"".join(chunks)
     if status >= 400 and not answer.startswith(ERROR_START):
         raise _translated(status)
-    await respond(send, status, answer)
+    return Answer(status, answer)
 
 
 def _translated(status: int) -> Refusal:
@@ -136,8 +173,11 @@ def _translated(status: int) -> Refusal:
     return Refusal(500, "internal", "the request could not be answered; the server's log has the reason")
 
 
-async def refuse(send: Send, refusal: Refusal, *, allow: str = "") -> None:
-    """Give the error document, with the header that its status asks for."""
+def refused(refusal: Refusal, *, allow: str = "", unread: bool = True) -> Answer:
+    """The error document, with the header that its status asks for.
+
+    With a body `unread` the connection is closed: what is left of it must not pass for the next request.
+    """
     extra: list[Header] = []
     if refusal.status == 401:
         extra.append((b"www-authenticate", b'Bearer realm="retain"'))
@@ -145,26 +185,20 @@ async def refuse(send: Send, refusal: Refusal, *, allow: str = "") -> None:
         extra.append((b"allow", allow.encode()))
     elif refusal.status in (429, 503):
         extra.append((b"retry-after", b"1"))
-    if refusal.status not in _BODY_READ:
+    if unread:
         extra.append((b"connection", b"close"))
-    await respond(send, refusal.status, refusal.body(), extra=extra)
+    return Answer(refusal.status, refusal.body(), extra=tuple(extra))
 
 
-async def respond(
-    send: Send,
-    status: int,
-    body: bytes,
-    media_type: str = "application/json",
-    *,
-    extra: list[Header] | None = None,
-) -> None:
+async def respond(send: Send, answer: Answer) -> None:
     """Write one whole answer."""
     headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-type", answer.media_type),
+        (b"content-length", str(len(answer.body)).encode()),
         *_SAFE,
-        *([_NO_SCRIPT] if media_type.startswith("text/html") else []),
-        *(extra or []),
+        *answer.extra,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if answer.media_type.startswith(b"text/html"):
+        headers.append(_NO_SCRIPT)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import typer
 
 from retain import cli
-from serving.order_schemas import ScoreRequest
 from serving.refusal import refusal_of
+from serving.schemas import BatchRequest
+from serving.shapes import SHAPES
 from serving.strict_json import strict_json
 from training.build import MIN_CUSTOMERS, MIN_REPEATERS
 from training.fit import MIN_EVENTS, MIN_ROWS
@@ -117,22 +119,23 @@ def test_the_example_of_a_feature_family_passes_its_own_test() -> None:
     assert family.names == ("month_start_share",)
 
 
-def bodies() -> list[str]:
+def bodies() -> list[tuple[str, str]]:
+    """Route and body of each call on a page."""
     lines = [line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
     words = [shlex.split(line) for line in lines if line.startswith("curl ")]
-    return [call[call.index("--data") + 1] for call in words]
+    calls = [(urlsplit(call[-1]).path, call) for call in words]
+    return [(route, call[call.index("--data") + 1]) for route, call in calls if "--data" in call]
 
 
-@pytest.mark.parametrize("body", bodies())
-def test_requests_of_the_pages_are_understood(body: str) -> None:
-    strict_json(body.encode())
-    assert ScoreRequest.model_validate_json(body)
+@pytest.mark.parametrize(("route", "body"), bodies())
+def test_requests_of_the_pages_are_understood(route: str, body: str) -> None:
+    assert SHAPES[route].model_validate(strict_json(body.encode()))
 
 
 def test_the_refusal_shown_is_what_the_endpoint_says() -> None:
     body = {"customers": [{"customer_id": "a", "orders": [{"time": "2026-01-01", "amount": "9.5"}]}]}
     with pytest.raises(ValueError, match="amount") as caught:
-        ScoreRequest.model_validate_json(json.dumps(body))
+        BatchRequest.model_validate_json(json.dumps(body))
     assert refusal_of(caught.value).document() == json.loads(blocks(read("docs/guide_apps.md"), "json")[0])
 
 

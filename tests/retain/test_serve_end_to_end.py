@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import ConfigError
-from serving.opening import read_settings, start_check, wait_check
-from serving.schemas import OrderLine
+from serving.opening import open_scorer, read_settings
+from serving.table_rows import OrderLine
 from tests.retain.command_runs import ODD_IDS, make_model, retain, write_demo_orders
+from training.models.bundle import champion_path
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 1, 15)
@@ -109,7 +110,7 @@ def client(process: subprocess.Popen[str]) -> Iterator[httpx.Client]:
 
 
 def answered(client: httpx.Client, **request: Any) -> list[Row]:
-    answer = client.post("/v1/score", json=request)
+    answer = client.post("/v1/score/batch", json={"reasons": True, **request})
     assert answer.status_code == 200, answer.text
     found: list[Row] = answer.json()["results"]
     return found
@@ -132,7 +133,7 @@ def test_by_id_the_whole_list_comes_back(client: httpx.Client, listed: dict[str,
 def test_by_order_lines_the_whole_list_comes_back(
     client: httpx.Client, listed: dict[str, Row], asked: list[Row]
 ) -> None:
-    found = found_rows(answered(client, customers=asked))
+    found = found_rows(answered(client, customers=asked, as_of=DAY.isoformat()))
     # Order lines alone tell nothing of an earlier run.
     still = [name for name in next(iter(listed.values())) if not name.startswith("moved")]
     assert found == {who: {name: row[name] for name in still} for who, row in listed.items()}
@@ -142,7 +143,7 @@ def test_by_order_lines_the_whole_list_comes_back(
 def test_the_users_strategies_and_currency_reach_the_answers(
     client: httpx.Client, listed: dict[str, Row], asked: list[Row]
 ) -> None:
-    rows = found_rows(answered(client, customers=asked)).values()
+    rows = found_rows(answered(client, customers=asked, as_of=DAY.isoformat())).values()
     assert "call_them" in {row["strategy"] for row in rows}
     assert any(" EUR" in row["reasons"] for row in rows)
 
@@ -153,7 +154,7 @@ def test_a_missing_strategy_table_is_a_fault_of_the_configuration(folder: Path, 
     gone = settings.strategies.model_copy(update={"table": folder / "gone.toml"})
     (folder / "broken.json").write_text(settings.model_copy(update={"strategies": gone}).model_dump_json())
     with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read"):
-        wait_check(start_check(folder / "broken.json"))
+        open_scorer(read_settings(folder / "broken.json"), champion_path(settings.models).name)
 
 
 def test_sigterm_ends_it_with_0(client: httpx.Client, process: subprocess.Popen[str]) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import random
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -22,14 +22,19 @@ import pytest
 from features.frames import tables_from_frames
 from features.parquet import read_parquet
 from features.pipeline import FEATURES
+from features.plan import fetch_features
 from retain.shop import ShopSettings, simulate
+from serving.asked import Asked
 from serving.lists import write_list
 from serving.live import Live, LiveSettings
-from serving.order_schemas import OrderLine, ScoreRequest
+from serving.lookup import Lookup
+from serving.schemas import BatchRequest
 from serving.scorer import Scorer
 from serving.settings import ServingSettings
 from serving.store import RunInfo, Store
+from serving.table_rows import OrderLine
 from strategies.settings import StrategySettings
+from tests.serving.endpoint_fakes import FakeKnown, FakeModels, FakeServed, FakeTold
 from training.build import build_bundle
 from training.fit import anchored
 from training.models.bundle import Bundle
@@ -114,15 +119,23 @@ def asked(orders: pa.Table) -> dict[str, list[Row]]:
 
 
 @pytest.fixture(scope="module")
-def live(scorer: Scorer, scored: pd.DataFrame) -> Live:
-    store = Store("sqlite://")
+def live(scorer: Scorer, scored: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('state') / 'retain.db'}"
     run = RunInfo("r", DAY, scorer.bundle.version, "c", len(scored), datetime(2024, 3, 1, tzinfo=UTC))
+    store = Store(url)
     store.save_run(run, scored)
-    serving = ServingSettings(max_rows=2_000)
     settings = LiveSettings(
-        models=Path("m"), store_url="sqlite://", timezone=ZONE, currency=CURRENCY, serving=serving
+        models=Path("m"),
+        store_url=url,
+        timezone=ZONE,
+        currency=CURRENCY,
+        serving=ServingSettings(max_rows=2_000),
     )
-    return Live(scorer, store, settings, version=scorer.bundle.version)
+    models = FakeModels(FakeServed(scorer, scorer.bundle.version))
+    lookup = Lookup(url)
+    yield Live(settings, models, lookup, known=FakeKnown(), told=FakeTold())
+    lookup.close()
+    store.close()
 
 
 def _json(value: Any) -> Any:
@@ -144,8 +157,8 @@ def bits(row: Row) -> Row:
 
 def answers(live: Live, **request: Any) -> list[Row]:
     """What a client reads: request and answer have been JSON on the way."""
-    answer = live.answer(ScoreRequest.model_validate_json(json.dumps(request)))
-    read: list[Row] = json.loads(answer.model_dump_json())["results"]
+    asked = BatchRequest.model_validate_json(json.dumps({"reasons": True, **request}))
+    read: list[Row] = json.loads(live.many(asked, Asked()))["results"]
     return read
 
 
@@ -238,6 +251,17 @@ def test_reasons_can_be_left_out_and_nothing_else_changes(live, asked, listed) -
     wanted = {name: value for name, value in listed[known].items() if not name.startswith("reasons")}
     assert rows_of(answers(live, customer_ids=[known], reasons=False))[known] == wanted
     assert rows_of(answers(live, customers=lines, as_of=DAY.isoformat(), reasons=False))[known] == wanted
+
+
+def test_ready_features_get_the_bits_of_the_list(live, orders, listed) -> None:
+    tables = tables_from_frames({"orders": orders}, timezone=ZONE, currency=CURRENCY)
+    known = fetch_features(tables, [DAY]).to_pandas().sample(frac=1.0, random_state=3)
+    values = known[list(FEATURES)].astype(object).where(known[list(FEATURES)].notna(), None)
+    rows = [
+        {"customer_id": customer, "features": features}
+        for customer, features in zip(known["customer_id"], values.to_dict("records"), strict=True)
+    ]
+    assert rows_of(answers(live, feature_rows=rows, as_of=DAY.isoformat())) == listed
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from serving.docs_page import openapi, page
-from serving.order_schemas import CustomerResult, OrderLine, ScoreRequest, ScoreResponse
+from features.contract import TABLES
+from features.pipeline import FEATURES
+from serving.docs_page import page
+from serving.openapi import EXAMPLES, openapi
 from serving.refusal import refusal_of
+from serving.routes import ROUTES
+from serving.schemas import BatchAnswer, BatchRequest, CustomerResult, ScoreRequest
 from serving.settings import ServingSettings
+from serving.shapes import SHAPES
+from serving.table_rows import ROWS, OrderLine
 
 
-def faults(document: Any) -> dict[str, str]:
+def faults(document: Any, shape: type[BaseModel] = BatchRequest) -> dict[str, str]:
     with pytest.raises(ValidationError) as caught:
-        ScoreRequest.model_validate_json(json.dumps(document))
+        shape.model_validate(document)
     refusal = refusal_of(caught.value)
     return dict(refusal.faults)
 
@@ -35,7 +41,38 @@ def customers(**more: Any) -> dict[str, Any]:
 def test_exactly_one_of_ids_and_orders() -> None:
     assert "only one" in faults({})[""]
     assert "only one" in faults({"customer_ids": ["a"], "customers": []})[""]
-    assert ScoreRequest.model_validate_json('{"customer_ids": []}').customer_ids == []
+    assert BatchRequest.model_validate_json('{"customer_ids": []}').customer_ids == []
+
+
+def test_one_customer_comes_by_id_by_rows_or_by_features() -> None:
+    one, features = {"customer_id": "a", "orders": []}, dict.fromkeys(FEATURES)
+    for wrong in ({}, {"customer_id": "a", "customer": one}, {"features": features}):
+        assert "only one" in faults(wrong, ScoreRequest)[""]
+    both = {"customer": one, "features": features}
+    assert "not with customer" in faults(both, ScoreRequest)[""]
+    assert ScoreRequest.model_validate({"customer_id": "a", "features": features}).features.T is None
+
+
+def test_ready_features_are_all_there_and_numbers() -> None:
+    features = {**dict.fromkeys(FEATURES), "T": True, "more": 1.0}
+    del features["frequency"]
+    found = faults({"customer_id": "a", "features": features}, ScoreRequest)
+    assert sorted(found) == ["features.T", "features.frequency", "features.more"]
+
+
+def test_rows_of_tables_have_the_columns_of_the_contract() -> None:
+    for name, shape in ROWS.items():
+        columns = [c for c in TABLES[name].columns if c.name not in ("customer_id", "currency")]
+        assert {c.name for c in columns} == set(shape.model_fields)
+        required = {field for field, rule in shape.model_fields.items() if rule.is_required()}
+        assert {c.name for c in columns if c.required} == required
+
+
+def test_a_table_that_is_left_out_is_empty() -> None:
+    request = ScoreRequest.model_validate({"customer": {"customer_id": "a", "orders": []}})
+    assert request.customer is not None
+    assert request.customer.surveys == []
+    assert not request.reasons
 
 
 @pytest.mark.parametrize("value", [7, True, None, ["a"], "", "x" * 257])
@@ -88,16 +125,15 @@ def test_all_faults_come_at_once_and_unknown_keys_are_not_echoed() -> None:
 
 def test_validation_errors_do_not_carry_the_input() -> None:
     with pytest.raises(ValidationError) as caught:
-        ScoreRequest.model_validate_json(json.dumps(customers(amount="4111111111111111")))
+        BatchRequest.model_validate_json(json.dumps(customers(amount="4111111111111111")))
     assert "4111" not in str(caught.value)
 
 
 def test_answers_are_finite_and_keep_every_bit() -> None:
     row = {"customer_id": "a", "found": True, "clv": 0.1 + 0.2, "n": 3, "text": "x", "none": None, "on": True}
     result = CustomerResult.model_validate(row)
-    answer = ScoreResponse(model_version="v", as_of=date(2026, 1, 5), results=[result])
-    (back,) = json.loads(answer.model_dump_json())["results"]
-    assert back == {**row, "error": None}
+    (back,) = json.loads(BatchAnswer(results=[result]).model_dump_json(exclude_none=True))["results"]
+    assert back == {name: value for name, value in row.items() if value is not None}
     assert type(back["n"]) is int
     for bad in (float("nan"), float("inf")):
         with pytest.raises(ValidationError):
@@ -120,9 +156,22 @@ def test_openapi_names_every_model_it_refers_to() -> None:
     assert "security" not in openapi(ServingSettings(), keyed=False)
 
 
+def test_every_example_fits_its_route() -> None:
+    assert EXAMPLES.keys() == SHAPES.keys()
+    for path, examples in EXAMPLES.items():
+        for document in examples.values():
+            SHAPES[path].model_validate_json(json.dumps(document))
+
+
+def test_every_route_is_described() -> None:
+    described = set(openapi(ServingSettings(), keyed=True)["paths"])
+    pages = {"/", "/docs", "/docs.json"}
+    assert {raw.decode() for raw in ROUTES} | {"/v1/customers/{customer_id}"} == described | pages
+
+
 def test_page_shows_routes_and_fields_without_script_or_address() -> None:
     html = page(openapi(ServingSettings(), keyed=True))
-    for word in ("POST /v1/score", "customer_ids", "unit_price", "Authorization: Bearer"):
+    for word in ("POST /v1/score", "POST /v1/events", "customer_ids", "unit_price", "Authorization: Bearer"):
         assert word in html
     for word in ("<script", "src=", "//cdn", "https://", "@import"):
         assert word not in html

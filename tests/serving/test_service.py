@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import socket
 import subprocess
@@ -17,50 +16,73 @@ import httpx
 import psutil
 import pytest
 
-from features.errors import ConfigError, ModelError, UnsafeError
-from serving.guard import State
-from serving.keys import digest_of
+from features.errors import ConfigError, UnsafeError
+from serving.keys import KeyStore
 from serving.live import LiveSettings
-from serving.opening import read_settings, start_check, wait_check
-from serving.run_server import _address, _bind, _config, _most_connections, _refuse_open_door, _Server
+from serving.opening import read_settings
+from serving.run_server import _address, _bind, _refuse_open_door
+from serving.trail import Trail
 
-KEY = "a key of the tests"
+ROOT = Path(__file__).resolve().parents[2]
 
-# A server process whose scorer passes one feature on; everything else is the real thing.
+# A server whose scorer passes a few features on; everything else is the real thing.
 PROGRAM = """
+import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
 
-import serving.opening
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = "set before the first import, as the server does"
+import serving.back_room
+import serving.endpoint
 import serving.run_server as server
-from serving.live import Live
+from serving.opening import read_settings
 from serving.store import RunInfo, Store
+from tests.serving.endpoint_fakes import FakeModels, FakeServed, PassingScorer
 
 
-class Sum:
-    def rows(self, known, as_of, explain=True):
+class Breakable(PassingScorer):
+    class bundle:
+        card = {"quality": "plain"}
+
+    def answer_rows(self, *given, **more):
         if (Path(sys.argv[1]).parent / "broken").exists():
             raise KeyError("someone@example.com")
-        return known[["customer_id"]].assign(clv=known["spend_total"] / 3)
+        return super().answer_rows(*given, **more)
 
 
-class NoChild:
-    kill = staticmethod(lambda: None)
+class Models(FakeModels):
+    def __init__(self, settings):
+        super().__init__(FakeServed(Breakable()))
+
+    def start(self):
+        pass
+
+    stop = start
+
+    def state(self):
+        return {"version": "model-1", "since": "2026-03-01T00:00:00+00:00", "refused": None}
 
 
-def open_live(settings):
-    store = Store(settings.store_url)
-    run = RunInfo("r", date(2026, 3, 1), "list-1", "c", 1, datetime(2026, 3, 1, tzinfo=UTC))
-    store.save_run(run, pd.DataFrame({"customer_id": ["007"], "clv": [0.1 + 0.2], "reasons": ["late"]}))
-    return Live(Sum(), store, settings, version="model-1")
+class NoRoom:
+    def __init__(self, *given, **more):
+        pass
+
+    def answer(self, body):
+        return 200, b'{"model_version": "model-1", "customers": 0}\\n{"results": []}'
+
+    def close(self):
+        pass
 
 
-serving.opening.open_live = open_live
-server.start_check, server.wait_check = lambda file: NoChild(), lambda child: None
-settings = serving.opening.read_settings(Path(sys.argv[1]))
+serving.endpoint.ModelWatch, serving.back_room.BackRoom = Models, NoRoom
+settings = read_settings(Path(sys.argv[1]))
+store = Store(settings.store_url)
+run = RunInfo("r", date(2026, 3, 1), "list-1", "c", 1, datetime(2026, 3, 1, tzinfo=UTC))
+store.save_run(run, pd.DataFrame({"customer_id": ["007"], "clv": [0.1 + 0.2], "reasons": ["late"]}))
+store.close()
 server.serve(settings, Path(sys.argv[2]), announce=lambda address: print(address, flush=True))
 """
 
@@ -78,24 +100,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    keys = folder / "keys"
-    keys.write_text(digest_of(KEY).hex())
-    keys.chmod(0o600)
+def key(folder: Path) -> str:
+    store = KeyStore(settings(folder).store_url)
+    text, _ = store.add(["score", "events", "admin"], label="tests")
+    store.close()
+    return text
+
+
+@pytest.fixture(scope="module")
+def process(folder: Path, key: str) -> Iterator[subprocess.Popen[str]]:
     given = folder / "given.json"
-    given.write_text(settings(folder, keys_file=keys).model_dump_json())
+    given.write_text(settings(folder).model_dump_json())
     command = [sys.executable, "-c", PROGRAM, str(given), str(folder / "service.json")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as child:
         yield child
         child.kill()
 
 
 @pytest.fixture(scope="module")
-def client(process: subprocess.Popen[str]) -> Iterator[httpx.Client]:
+def client(process: subprocess.Popen[str], key: str) -> Iterator[httpx.Client]:
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), process.stderr and process.stderr.read()
-    with httpx.Client(base_url=address, headers={"x-api-key": KEY}, timeout=10) as found:
+    with httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=10) as found:
         yield found
 
 
@@ -103,74 +132,97 @@ def order(amount: float, day: str = "2026-01-05") -> dict[str, object]:
     return {"time": day, "amount": amount}
 
 
-def test_lines_and_ids_are_answered_with_every_bit(client: httpx.Client) -> None:
-    lines = [{"customer_id": "a", "orders": [order(0.1), order(0.2), order(9.0, "2026-03-01")]}]
-    scored = client.post("/v1/score", json={"customers": lines}).json()
+def test_rows_and_ids_are_answered_with_every_bit(client: httpx.Client) -> None:
+    given = {"customer_id": "a", "orders": [order(0.1), order(0.2), order(9.0, "2026-03-01")]}
+    scored = client.post("/v1/score", json={"customer": given, "as_of": "2026-03-01"}).json()
     assert (scored["model_version"], scored["as_of"]) == ("model-1", "2026-03-01")
-    stored = client.post("/v1/score", json={"customer_ids": ["007", "7"], "reasons": False}).json()
-    assert [row.get("clv") for row in (*scored["results"], *stored["results"])] == [
-        0.3 / 3,
-        0.1 + 0.2,
-        None,
-    ]
-    assert [row["found"] for row in stored["results"]] == [True, False]
+    assert scored["spend_total"].hex() == (0.3).hex()
+    stored = [client.post("/v1/score", json={"customer_id": i}).json() for i in ("007", "7")]
+    assert stored[0] == {"found": True, "customer_id": "007", "clv": 0.1 + 0.2}
+    assert [row["found"] for row in stored] == [True, False]
+    assert client.get("/v1/customers/007").json()["reasons"] == "late"
+
+
+def test_events_are_kept_and_make_the_next_score_fresh(client: httpx.Client) -> None:
+    event = {"event_id": "e1", "kind": "order", "customer_id": "new", "data": order(5.0, "2026-03-04")}
+    told = [client.post("/v1/events", json={"events": [event]}).json()["results"] for _ in range(2)]
+    assert told == [[{"event_id": "e1", "status": status}] for status in ("added", "known")]
+    fresh = client.post("/v1/score", json={"customer_id": "new"}).json()
+    assert (fresh["found"], fresh["as_of"], fresh["spend_total"]) == (True, "2026-03-05", 5.0)
 
 
 def test_refusals_of_every_layer_have_one_shape(client: httpx.Client) -> None:
-    asked = [{"customer_ids": [7]}, {"customer_ids": ["x" * 65]}, {"customer_ids": ["a"] * 1001}, {}]
+    asked = [{"customer_id": 7}, {"customer_id": "x" * 65}, {"customer_id": "a", "as_of": "x"}, {}]
     answers = [client.post("/v1/score", json=body) for body in asked]
     answers += [client.get("/v1/nothing"), client.get("/v1/score", headers={"x-api-key": "wrong"})]
-    assert [answer.status_code for answer in answers] == [400, 400, 413, 400, 404, 401]
+    answers += [client.post("/v1/decide", json={"customer_id": "007"}), client.get("/v1/customers/8")]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 404, 401, 403, 404]
     for answer in answers:
-        assert set(answer.json()["error"]) == {"code", "message", "field"}
+        assert {"code", "message", "field"} <= set(answer.json()["error"])
         assert answer.headers["content-type"] == "application/json"
 
 
 def test_pages_describe_the_service_without_its_framework(client: httpx.Client) -> None:
-    assert client.get("/v1/model").json() == {
-        "model_version": "model-1", "list_version": "list-1", "list_as_of": "2026-03-01"
-    }  # fmt: skip
+    info = client.get("/v1/model").json()
+    assert (info["model_version"], info["list_version"], info["list_as_of"]) == (
+        "model-1",
+        "list-1",
+        "2026-03-01",
+    )
+    assert info["card"] == {"quality": "plain"}
+    status = client.get("/v1/admin/status").json()
+    assert (status["state"], status["keys"], status["trail_lost"]) == ("ready", 1, 0)
     assert client.get("/").text == client.get("/docs").text
     assert "/v1/score" in client.get("/docs.json").json()["paths"]
-    for path in ("/metrics", "/schema.json", "/static_content/swagger-ui.css"):
+    for path in ("/schema.json", "/static_content/swagger-ui.css"):
         assert client.get(path).status_code == 404
     assert "entoml" not in str(client.get("/docs").headers).lower()
+
+
+def test_metrics_count_by_template(client: httpx.Client) -> None:
+    for path in ("/v1/customers/7", "/v1/customers/8", "/x/1", "/x/2"):
+        client.get(path)
+    lines = client.get("/metrics").text.splitlines()
+    assert 'retain_model_info{version="model-1"} 1.0' in lines
+    routes = {line.split('route="')[1].split('"')[0] for line in lines if "retain_requests_total{" in line}
+    assert {"/v1/score", "/v1/customers/{customer_id}", "(none)"} <= routes
+    assert not any("/x/" in line or "customers/7" in line for line in lines)
 
 
 def test_only_health_is_open(client: httpx.Client) -> None:
     with httpx.Client(base_url=client.base_url) as stranger:
         assert [stranger.get(p).status_code for p in ("/livez", "/readyz", "/healthz")] == [200] * 3
-        assert [stranger.get(p).status_code for p in ("/", "/docs.json", "/v1/model", "/metrics")] == [
-            401
-        ] * 4
+        closed = ("/", "/docs.json", "/v1/model", "/metrics", "/v1/customers/007", "/v1/admin/status", "/x")
+        assert {stranger.get(p).status_code for p in closed} == {401}
 
 
 def test_one_socket_listens_and_files_are_private(
     client: httpx.Client, process: subprocess.Popen[str], folder: Path
 ) -> None:
-    connections = psutil.Process(process.pid).net_connections()
-    assert [c.laddr.port for c in connections if c.status == "LISTEN"] == [client.base_url.port]
+    parent = psutil.Process(process.pid)
+    family = [parent, *parent.children(recursive=True)]
+    connections = [c for found in family for c in found.net_connections()]
+    assert {c.laddr.port for c in connections if c.status == "LISTEN"} == {client.base_url.port}
     assert read_settings(folder / "service.json").store_url.startswith("sqlite")
     assert (folder / "service.json").stat().st_mode & 0o077 == 0
 
 
 def test_huge_bodies_end_early_and_cost_no_memory(
-    client: httpx.Client, process: subprocess.Popen[str]
+    client: httpx.Client, process: subprocess.Popen[str], key: str
 ) -> None:
-    before = psutil.Process(process.pid).memory_info().rss
+    (worker,) = psutil.Process(process.pid).children()
+    before = worker.memory_info().rss
     with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as raw:
         head = "POST /v1/score HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nContent-Type: application/json\r\n"
-        raw.sendall(f"{head.format(KEY)}Content-Length: 419430400\r\n\r\n".encode() + b"x" * 100_000)
+        raw.sendall(f"{head.format(key)}Content-Length: 419430400\r\n\r\n".encode() + b"x" * 100_000)
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
-    assert psutil.Process(process.pid).memory_info().rss - before < 50 * 2**20
+    assert worker.memory_info().rss - before < 50 * 2**20
     assert client.get("/livez").status_code == 200
 
 
 def test_failures_are_logged_by_number_without_values(client: httpx.Client, folder: Path) -> None:
     (folder / "broken").touch()
-    answer = client.post(
-        "/v1/score", json={"customers": [{"customer_id": "someone", "orders": [order(1.0)]}]}
-    )
+    answer = client.post("/v1/score", json={"customer": {"customer_id": "someone", "orders": [order(1.0)]}})
     (folder / "broken").unlink()
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "someone" not in answer.text
@@ -184,35 +236,23 @@ def test_sigterm_ends_readiness_at_once_and_the_process_with_0(
     while (answer := client.get("/readyz")).status_code == 200:
         assert time.monotonic() - started < 1.0
     assert answer.json() == {"status": "stopping"}
-    assert client.post("/v1/score", json={"customer_ids": ["007"]}).status_code == 200
+    assert client.post("/v1/score", json={"customer_id": "007"}).status_code == 200
     _, said = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "KeyError" in said
     assert "someone" not in said
 
 
-def test_the_service_refuses_before_it_listens_when_the_model_is_missing(folder: Path) -> None:
-    file = folder / "bad.json"
-    file.write_text(settings(folder).model_dump_json())
-    started = time.monotonic()
-    with pytest.raises(ModelError, match="no model yet"):
-        wait_check(start_check(file))
-    assert time.monotonic() - started < 10
-
-
-def test_a_child_that_dies_or_hangs_is_told_apart() -> None:
-    def child(code: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
-
-    with pytest.raises(ModelError, match=r"killed the process that tried \(signal 11\)"):
-        wait_check(child("import os; os.kill(os.getpid(), 11)"))
-    with pytest.raises(ModelError, match="within 0 seconds"):
-        wait_check(child("import time; time.sleep(60)"), seconds=0.2)
-    with pytest.raises(ModelError, match="ZeroDivisionError"):
-        wait_check(child("1/0"))
-    with pytest.raises(ConfigError, match=r"^the table$"):
-        wait_check(child("import sys; sys.stderr.write('the table'); sys.exit(2)"))
-    wait_check(child(""))
+def test_the_trail_has_what_was_asked_and_is_whole(folder: Path, process: subprocess.Popen[str]) -> None:
+    process.wait(timeout=10)
+    trail = Trail(settings(folder).store_url)
+    entries = list(trail.entries())
+    assert trail.verify().entries == len(entries)
+    trail.close()
+    assert {entry.status for entry in entries} >= {200, 400, 401, 403, 404, 413, 500}
+    assert {entry.key_id for entry in entries if entry.status == 401} == {""}
+    models = {entry.model_version for entry in entries if entry.status == 200}
+    assert models == {"model-1", "list-1", ""}
 
 
 def test_settings_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -231,7 +271,10 @@ def test_settings_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
 def test_an_open_door_needs_keys(tmp_path: Path, host: str) -> None:
     with pytest.raises(UnsafeError, match=host):
         _refuse_open_door(settings(tmp_path, host=host))
-    _refuse_open_door(settings(tmp_path, host=host, keys_file=tmp_path / "keys"))
+    store = KeyStore(settings(tmp_path).store_url)
+    store.add(["score"])
+    store.close()
+    _refuse_open_door(settings(tmp_path, host=host))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
@@ -248,22 +291,6 @@ def test_a_taken_port_is_said_so() -> None:
             _bind("127.0.0.1", port)
 
 
-def test_connections_are_capped_below_the_open_files() -> None:
-    assert 64 <= _most_connections(64) <= 1024
-    assert _most_connections(10**6) == 10**6
-
-
-def test_signals_drain_then_stop_and_a_second_one_does_not_wait(tmp_path: Path) -> None:
-    server = _Server(_config(None, settings(tmp_path)), State(started=True), lambda: None)
-    assert not asyncio.run(server.on_tick(1))
-    server.handle_exit(signal.SIGTERM, None)
-    assert (server.state.word, asyncio.run(server.on_tick(1))) == ("stopping", False)
-    server.stopped_at -= 2.0
-    assert asyncio.run(server.on_tick(1))
-    server.handle_exit(signal.SIGTERM, None)
-    assert server.force_exit
-
-
 def test_the_class_answers_and_translates_in_this_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,11 +302,24 @@ def test_the_class_answers_and_translates_in_this_process(
     monkeypatch.delenv(service.SETTINGS_VARIABLE, raising=False)
     with pytest.raises(ConfigError, match="RETAIN_SERVICE must name"):
         service.service_settings()
-    guard = service.guarded(_never, LiveSettings(models=tmp_path, store_url="sqlite://"))
-    assert set(guard.pages) == {"/", "/docs", "/docs.json", "/v1/model"}
-    assert set(guard.models) == {"/v1/score"}
-    assert json.loads(guard.pages["/docs.json"].body())["openapi"] == "3.1.0"
+    guard = service.guarded(service.application(), settings(tmp_path))
+    assert not guard.state.started
+    file = tmp_path / "service.json"
+    file.write_text(settings(tmp_path).model_dump_json())
+    monkeypatch.setenv(service.SETTINGS_VARIABLE, str(file))
+    assert service.service_settings() == settings(tmp_path)
 
 
-async def _never(*_: object) -> None:
-    raise AssertionError
+def test_behind_no_guard_and_without_settings_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from serving import service
+    monkeypatch.delenv(service.SETTINGS_VARIABLE, raising=False)
+
+    async def once() -> httpx.Response:
+        transport = httpx.ASGITransport(service.application())  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post("/v1/score", json={"customer_id": "7"})
+
+    answer = asyncio.run(once())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")

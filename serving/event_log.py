@@ -248,11 +248,14 @@ def wants_no_contact(customer_id: sa.ColumnElement[str]) -> sa.ScalarSelect[bool
 def counted_events(connection: sa.Connection, customer_ids: Sequence[str]) -> dict[str, Counted]:
     """`EventLog.counted`, within a transaction that `connection` has open."""
     joined = EVENTS.outerjoin(LATEST, sa.true())
-    query = sa.select(EVENTS.c.customer_id, EVENTS.c.day, EVENTS.c.content).select_from(joined)
+    query = sa.select(EVENTS.c.position, EVENTS.c.customer_id, EVENTS.c.day, EVENTS.c.content).select_from(
+        joined
+    )
     found: dict[str, Counted] = {}
     for some in _chunks(sorted(set(customer_ids))):
-        known = query.where(EVENTS.c.customer_id.in_(some), counts_live()).order_by(EVENTS.c.position)
-        for customer_id, text, content in connection.execute(known):
+        known = connection.execute(query.where(EVENTS.c.customer_id.in_(some), counts_live()))
+        # sorted here: SQLite would rather read all events in their order than some by their customer
+        for _, customer_id, text, content in sorted(known):
             before, day = found.get(customer_id), date.fromisoformat(text)
             events = (*(before.events if before else ()), EVENT.validate_json(content))
             found[customer_id] = Counted(events, max(before.day, day) if before else day)  # type: ignore[arg-type]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retain.config import Project
+    from serving.live import LiveSettings
     from serving.scorer import Scorer
     from training.models.bundle import Bundle
 
-__all__ = ["champion", "champion_scorer"]
+__all__ = ["champion", "champion_scorer", "live_settings"]
 
 
 def champion(project: Project) -> Bundle:
@@ -23,7 +24,7 @@ def champion(project: Project) -> Bundle:
     from features.errors import ModelError
     from training.models.bundle import POINTER, Bundle, champion_path
     from training.models.text_files import point_at
-    from training.tracking import champion_bundle
+    from training.registry import champion_bundle
 
     if not (project.models_dir / POINTER).is_file():
         project.models_dir.mkdir(parents=True, exist_ok=True)
@@ -55,4 +56,23 @@ def champion_scorer(project: Project) -> Scorer:
         )
     return Scorer(
         champion(project), project.strategies, currency=config.data.currency, frameworks=config.frameworks
+    )
+
+
+def live_settings(project: Project, **serving: Any) -> LiveSettings:
+    """What a serving process needs to know of a project; `serving` takes the place of values of ``[serving]``."""
+    from serving.live import LiveSettings
+
+    config = project.config
+    return LiveSettings(
+        models=project.models_dir.absolute(),
+        store_url=project.store_url,
+        timezone=config.data.timezone,
+        currency=config.data.currency,
+        country=config.data.country,
+        tables=tuple(config.data.sources),
+        serving=config.serving.model_copy(update=serving),
+        strategies=project.strategies,
+        frameworks=config.frameworks,
+        decisions=config.decisions,
     )

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from features.errors import RetainError
+from retain.commands.agent import agent
 from retain.commands.audit import audit
 from retain.commands.backtest import backtest
 from retain.commands.bench_endpoint import bench_endpoint
@@ -59,6 +60,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "results": results,
     "offline-test": offline_test,
     "serve": serve,
+    "agent": agent,
     "keys": keys,
     "trail": trail,
     "bench-endpoint": bench_endpoint,

@@ -1,10 +1,10 @@
 """The gate before serving: a model version is read and tried in a process of its own, and the verdict is kept.
 
 A damaged model text can end, hang or fill the process that reads it, so no process that answers requests is the
-first to read one. `prove` checks the hashes itself, which is harmless, and then lets a fresh interpreter load the
-version, hold its golden predictions against those it gives now, and take one made-up customer from order lines to
-a row. That process has limits on time and memory and says its verdict through a pipe; when it says none, that is a
-verdict too. `serving.verdicts` keeps it.
+first to read one. `prove` checks the hashes itself, which is harmless. Then a fresh interpreter looks at the shape
+of every tree, loads the version, holds its golden predictions against those it gives now, and takes one made-up
+customer from order lines to a row. That process has limits on time and memory and says its verdict through a pipe;
+when it says none, that is a verdict too. `serving.verdicts` keeps it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,23 @@ from typing import TYPE_CHECKING
 
 from features.errors import ConfigError, ModelError, RetainError
 from serving.opening import open_scorer, try_scorer
+from serving.tree_text import check_trees
 from serving.verdicts import Verdict, Verdicts
 from training.models.text_files import read_texts
 
 if TYPE_CHECKING:
     from serving.live import LiveSettings
 
-__all__ = ["Limits", "examine", "prove"]
+__all__ = ["Limits", "check_files", "examine", "prove"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _MOST_BYTES = 512 * 2**20
 _LONGEST_WORDS = 200
+# Trying a customer plans the features, which takes longer than reading the model.
+_TRY_TIMES = 5
 # For those who wait for another's verdict: what starting and ending a process takes.
 _SPARE_SECONDS = 5.0
-_CHILD = "import sys; sys.path.append(sys.argv[1]); from serving.model_gate import _child; _child()"
+_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from serving.model_gate import _child; _child()"
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ class Limits:
     read_seconds : float
         Processor time to read the model and predict its golden rows; less than one second is usual.
     seconds : float
-        Time on the clock for everything, from the start of the process to its verdict.
+        Time on the clock for everything, from the start of the process to its verdict: a few seconds on a quiet
+        machine, a minute on one that is out of breath, which is no fault of the model.
     memory_bytes : int
         Address space. Libraries reserve about 5 GiB of it and use a tenth.
     """
 
     read_seconds: float = 4.0
-    seconds: float = 30.0
+    seconds: float = 120.0
     memory_bytes: int = 8 * 2**30
 
 
@@ -82,7 +86,7 @@ def prove(settings: LiveSettings, version: str, *, limits: Limits = _USUAL) -> N
     ConfigError
         What the configuration names cannot be used, such as a strategy table; that is no verdict on the model.
     """
-    manifest = _whole(settings.models, version)
+    manifest = check_files(settings.models, version)
     verdicts = Verdicts(settings.models)
     verdict = verdicts.known(version, manifest)
     if verdict is None:
@@ -105,8 +109,11 @@ def examine(settings: LiveSettings, version: str, *, limits: Limits = _USUAL) ->
     """
     try:
         signal.setitimer(signal.ITIMER_PROF, limits.read_seconds)
+        for name, text in read_texts(settings.models / version).files.items():
+            if name.endswith(".txt"):
+                check_trees(text, f"bundle {version}: {name}")
         scorer = open_scorer(settings, version)
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, _TRY_TIMES * limits.read_seconds)
         try_scorer(scorer, settings)
     except RetainError as error:
         return _said(type(error).__name__, str(error))
@@ -116,7 +123,9 @@ def examine(settings: LiveSettings, version: str, *, limits: Limits = _USUAL) ->
     except Exception as error:  # noqa: BLE001 - whatever a damaged model brings about is a verdict on it
         # No customer is in a bundle nor in the trial, so the error may speak.
         words = f"{type(error).__name__}: {error}"[:_LONGEST_WORDS]
-        return _said("ModelError", f"bundle {version}: cannot be read and tried ({words}); run `retain train`")
+        return _said(
+            "ModelError", f"bundle {version}: cannot be read and tried ({words}); run `retain train`"
+        )
     return _said("good", "")
 
 
@@ -158,16 +167,15 @@ def _tried(settings: LiveSettings, version: str, limits: Limits) -> str:
     # One thread: there is one row, and the processors belong to those who answer.
     few = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command, pipe = [sys.executable, "-P", "-c", _CHILD, str(_ROOT)], subprocess.PIPE
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter and words
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and words
         command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env={**os.environ, **few}
-    )
-    try:
-        said, _ = child.communicate(json.dumps(given).encode(), timeout=limits.seconds)
-    except subprocess.TimeoutExpired:
-        said = b""
-    finally:
-        child.kill()
-        child.wait()
+    ) as child:
+        try:
+            said, _ = child.communicate(json.dumps(given).encode(), timeout=limits.seconds)
+        except subprocess.TimeoutExpired:
+            said = b""
+        finally:
+            child.kill()
     return _reason(version, child.returncode, said, limits)
 
 
@@ -186,16 +194,21 @@ def _death(version: str, code: int, limits: Limits) -> str:
     if -code in (signal.SIGPROF, signal.SIGALRM, signal.SIGKILL):
         return (
             f"bundle {version}: was not read within {limits.read_seconds:g} seconds of work, or not tried within "
-            f"{limits.seconds:g} seconds or the memory of this machine; train or pull it again"
+            f"{limits.seconds:g} seconds or the memory there is; train or pull it again"
         )
     end = signal.strsignal(-code) if code < 0 else f"exit code {code}"
     return f"bundle {version}: reading it ended the process that tried ({end}); train or pull it again"
 
 
-def _whole(models: Path, version: str) -> str:
+def check_files(models: Path, version: str) -> str:
     """SHA-256 of the manifest, when every file is what it says and the folder bears the version of what it holds.
 
     Nothing but the manifest is parsed, so this can be done where requests are answered.
+
+    Raises
+    ------
+    ModelError
+        Something is missing, changed, too large or no ordinary file.
     """
     folder = models / version
     try:

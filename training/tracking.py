@@ -1,5 +1,7 @@
 """The one door to MLflow: a run per training, the bundle as its artefact, and the alias ``champion``.
 
+`training.registry` reads what is kept here.
+
 Nothing that MLflow could execute is logged: text files only, hashed by the bundle's own manifest, and no row of
 any customer. Metrics go in one batch, because one by one they cost tens of milliseconds each. A run whose
 training died is closed as KILLED by the next one.
@@ -9,41 +11,53 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import platform
-import re
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from features.errors import ModelError, RetainError
-from training.backtest import CutOff
-from training.card_page import card_page
-from training.card_plots import picture_files
-from training.challenge import Verdict
-from training.meeting import OURS
-from training.models.bundle import Bundle
-from training.plots import save_all
+from features.errors import RetainError
 from training.settings import TrackingSettings
-from training.train import Trained
 
-__all__ = ["Registered", "champion_bundle", "log_folder", "open_run", "register"]
+# Whoever only asks who is champion need not wait for what trains.
+if TYPE_CHECKING:
+    from training.backtest import CutOff
+    from training.challenge import Verdict
+    from training.models.bundle import Bundle
+    from training.train import Trained
+
+__all__ = [
+    "BUNDLE_FOLDER",
+    "BUNDLE_TAG",
+    "Registered",
+    "champion_version",
+    "log_folder",
+    "mlflow_client",
+    "open_run",
+    "register",
+]
+
+BUNDLE_TAG = "bundle_version"
+"""Tag of runs and registered versions with the version of their bundle."""
+BUNDLE_FOLDER = "bundle"
+"""Folder of the bundle among the artefacts of its run."""
 
 _CHAMPION = "champion"
-_BUNDLE = "bundle_version"
 _HOST, _PID = "retain.host", "retain.pid"
-_VERSION = re.compile(r"[0-9a-f]{12}")
 _LONGEST_MS = 6 * 3600 * 1000
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_KEPT = " The trained bundle is kept in the models folder."
 # MLflow knows no other way to be told; what the user has set stays.
-_PATIENCE = {
+_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
@@ -93,7 +107,7 @@ def register(
     RetainError
         When MLflow cannot be reached or written; the bundle on disk stays.
     """
-    with _client(uri) as client:
+    with mlflow_client(uri, advice=_KEPT) as client:
         with _run(client, bundle.version, folder.parent, settings) as run:
             _log(client, run.info.run_id, trained, bundle, folder)
         run_id = run.info.run_id
@@ -102,26 +116,6 @@ def register(
         if verdict.promote:
             client.set_registered_model_alias(settings.model_name, _CHAMPION, version)
     return Registered(run_id, version, verdict.promote)
-
-
-def champion_bundle(settings: TrackingSettings, models_dir: Path, *, uri: str) -> Bundle | None:
-    """The champion's bundle, fetched into `models_dir` when it is not there.
-
-    None when there is no champion, or none that this code can use: damaged, or of other feature columns.
-    """
-    with _client(uri) as client:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            found = client.get_model_version_by_alias(settings.model_name, _CHAMPION)
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
-        try:
-            return _on_disk(client, found, models_dir)
-        except ModelError:
-            return None
 
 
 def log_folder(
@@ -150,7 +144,7 @@ def log_folder(
     with open_run(folder.name, folder.parent, settings, uri=uri) as (client, run):
         figures = _flat((card.get("judged") or {}).get("models", {}), "/")
         plain = {k: v for k, v in card.items() if isinstance(v, str | int | float)}
-        tags = {_BUNDLE: folder.name, "evidence": card["evidence"], "verdict": verdict.en}
+        tags = {BUNDLE_TAG: folder.name, "evidence": card["evidence"], "verdict": verdict.en}
         _log_model(client, run.info.run_id, folder, figures=figures, params=plain, tags=tags)
     return str(run.info.run_id)
 
@@ -160,7 +154,7 @@ def open_run(
     name: str, models_dir: Path, settings: TrackingSettings, *, uri: str
 ) -> Iterator[tuple[Any, Any]]:
     """MLflow's client and a run of one's own, FINISHED at the end, or KILLED by whatever stopped it."""
-    with _client(uri) as client, _run(client, name, models_dir, settings) as run:
+    with mlflow_client(uri, advice=_KEPT) as client, _run(client, name, models_dir, settings) as run:
         yield client, run
 
 
@@ -181,10 +175,17 @@ def _run(client: Any, name: str, models_dir: Path, settings: TrackingSettings) -
 
 
 @contextmanager
-def _client(uri: str) -> Iterator[Any]:
-    for name, value in _PATIENCE.items():
+def mlflow_client(uri: str, *, advice: str = "") -> Iterator[Any]:
+    """MLflow's client; what goes wrong with it becomes one error in a sentence, which ends with `advice`.
+
+    Raises
+    ------
+    RetainError
+        MLflow cannot be reached, or refuses. The text holds no address, which may hold a password.
+    """
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    _check_database(uri)
+    _check_database(uri, advice)
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -194,12 +195,24 @@ def _client(uri: str) -> Iterator[Any]:
     try:
         yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:
-        raise _refused(uri, error.error_code) from error
+        raise _refused(uri, error.error_code, advice) from error
     except SQLAlchemyError as error:
-        raise _refused(uri, type(error).__name__) from error
+        raise _refused(uri, type(error).__name__, advice) from error
 
 
-def _check_database(uri: str) -> None:
+def champion_version(client: Any, settings: TrackingSettings) -> Any | None:
+    """The registered version that the alias ``champion`` names; None when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(settings.model_name, _CHAMPION)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+def _check_database(uri: str, advice: str) -> None:
     """A database that cannot be opened is told at once; MLflow alone tries again for two minutes."""
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.engine import make_url
@@ -217,13 +230,12 @@ def _check_database(uri: str) -> None:
         finally:
             engine.dispose()
     except (SQLAlchemyError, OSError, ImportError) as error:
-        raise _refused(uri, type(error).__name__) from error
+        raise _refused(uri, type(error).__name__, advice) from error
 
 
-def _refused(uri: str, why: str) -> RetainError:
+def _refused(uri: str, why: str, advice: str) -> RetainError:
     return RetainError(
-        f"MLflow ({uri.partition('://')[0]}) refused: {why}; check [tracking] uri or MLFLOW_TRACKING_URI. "
-        "The trained bundle is kept in the models folder."
+        f"MLflow ({uri.partition('://')[0]}) refused: {why}; check [tracking] uri or MLFLOW_TRACKING_URI.{advice}"
     )
 
 
@@ -258,13 +270,15 @@ def _experiment(client: Any, settings: TrackingSettings, models_dir: Path) -> st
 def _log(client: Any, run_id: str, trained: Trained, bundle: Bundle, folder: Path) -> None:
     card, judged = bundle.card, trained.judged
     known = {k: card[k] for k in ("as_of", "first_day", "snapshots", "rows", "sampled")}
-    tags = {"data_hash": card["data_hash"], _BUNDLE: bundle.version, "evidence": bundle.evidence}
+    tags = {"data_hash": card["data_hash"], BUNDLE_TAG: bundle.version, "evidence": bundle.evidence}
     if card.get("quality"):
         tags["quality_grade"] = card["quality"]["grade"]
     figures = {**_metrics(judged), **_qualities(card)}
     params = {**_flat(card["settings"]), **known}
     _log_model(client, run_id, folder, figures=figures, params=params, tags=tags)
     if judged is not None and len(judged.value):
+        from training.plots import save_all
+
         with tempfile.TemporaryDirectory() as temporary:
             save_all(Path(temporary), judged.churned, judged.probability, judged.value, judged.expected_value)
             client.log_artifacts(run_id, temporary, "plots")
@@ -290,11 +304,14 @@ def _log_model(
         params=[Param(k, str(v)) for k, v in params.items()],
         tags=[RunTag(k, v) for k, v in tags.items()],
     )
-    client.log_artifacts(run_id, str(folder), "bundle")
+    client.log_artifacts(run_id, str(folder), BUNDLE_FOLDER)
 
 
 def _log_quality(client: Any, run_id: str, quality: dict[str, Any], version: str) -> None:
     """The quality card as JSON, as a page, and its pictures."""
+    from training.card_page import card_page
+    from training.card_plots import picture_files
+
     text = json.dumps(quality, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     files = {"card.json": text, "card.html": card_page(quality, version=version), **picture_files(quality)}
     for name, content in files.items():
@@ -303,6 +320,8 @@ def _log_quality(client: Any, run_id: str, quality: dict[str, Any], version: str
 
 def _qualities(card: dict[str, Any]) -> dict[str, float]:
     """``quality/part`` and its pessimistic bound; a part that could not be judged is left out."""
+    from training.meeting import OURS
+
     found = {}
     for part in (card.get("quality") or {}).get("parts", []):
         for key, value in part["models"][OURS].items():
@@ -316,7 +335,7 @@ def _metrics(judged: CutOff | None) -> dict[str, float]:
     if judged is None:
         return {}
     flat = {f"{model}/{k}": v for model, found in judged.models.items() for k, v in _flat(found, "/").items()}
-    return {k: float(v) for k, v in flat.items() if isinstance(v, float) and np.isfinite(v)}
+    return {k: float(v) for k, v in flat.items() if isinstance(v, float) and math.isfinite(v)}
 
 
 def _flat(values: dict[Any, Any], mark: str = ".") -> dict[str, Any]:
@@ -337,35 +356,6 @@ def _version(client: Any, settings: TrackingSettings, run_id: str, bundle: Bundl
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
-    tags = {_BUNDLE: bundle.version}
+    source = f"{client.get_run(run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
+    tags = {BUNDLE_TAG: bundle.version}
     return str(client.create_model_version(settings.model_name, source, run_id, tags=tags).version)
-
-
-def _on_disk(client: Any, found: Any, models_dir: Path) -> Bundle:
-    """The bundle of a registered version, fetched when it is not there."""
-    version = found.tags.get(_BUNDLE, "")
-    if not _VERSION.fullmatch(version):
-        raise ModelError(
-            f"MLflow's version {found.version} of {found.name} is no bundle of Retain's; train again"
-        )
-    if not (models_dir / version).is_dir():
-        _fetch(client, found.run_id, models_dir / version)
-    return Bundle.load(models_dir / version)
-
-
-def _fetch(client: Any, run_id: str, folder: Path) -> None:
-    """Downloads a bundle, checks it, and only then puts it into place."""
-    from features.publish import publish_dir
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        found = Path(client.download_artifacts(run_id, "bundle", temporary))
-        if Bundle.load(found).version != folder.name:
-            raise ModelError(f"bundle {folder.name}: MLflow holds another one under its name; train it again")
-
-        def write(target: Path) -> None:
-            for file in sorted(found.iterdir()):
-                (target / file.name).write_bytes(file.read_bytes())
-
-        publish_dir(folder, write)

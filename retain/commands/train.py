@@ -88,7 +88,8 @@ def _run(screen: Screen, project: Project, as_of: str | None) -> tuple[Trained, 
     from training.challenge import challenge
     from training.models.bundle import POINTER
     from training.models.text_files import point_at
-    from training.tracking import champion_bundle, register
+    from training.registry import champion_bundle
+    from training.tracking import register
     from training.train import train as run
 
     config, models = project.config, project.models_dir

@@ -25,8 +25,9 @@ from training.challenge import Verdict
 from training.models.bundle import POINTER, Bundle, champion_path
 from training.models.margin import Margin
 from training.models.text_files import point_at
+from training.registry import champion_bundle
 from training.settings import TrackingSettings
-from training.tracking import Registered, champion_bundle, register
+from training.tracking import Registered, register
 from training.train import Trained, train
 
 # MLflow's own modules use what SQLAlchemy 2.1 deprecates.
@@ -180,7 +181,7 @@ def test_a_run_that_is_stopped_is_marked_killed(kept, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.tracking.save_all", stop)
+    monkeypatch.setattr("training.plots.save_all", stop)
     with pytest.raises(KeyboardInterrupt):
         kept.register(kept.bundle, YES)
     newest = kept.client.search_runs(["1"], order_by=["attributes.start_time DESC"])[0]
@@ -257,12 +258,12 @@ import os, sys
 before = dict(os.environ)
 import training, training.models
 assert not {'pandas', 'numpy', 'lightgbm', 'mlflow', 'ibis', 'sklearn'} & set(sys.modules)
-import training.tracking
+import training.registry
 assert not {'lightgbm', 'mlflow'} & set(sys.modules)
 assert before == dict(os.environ)
 from pathlib import Path
 from training.settings import TrackingSettings
-found = training.tracking.champion_bundle(
+found = training.registry.champion_bundle(
     TrackingSettings(), Path(sys.argv[1]), uri=f"sqlite:///{sys.argv[1]}/new/mlflow.db"
 )
 assert found is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +120,21 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _private_file(path: Path) -> None:
+    """Make the file, or take it from others.
+
+    A file that is there is never opened and closed here: the system would drop the locks that SQLite holds on it in
+    this process, and another process that ends would then take away the log this one still writes to.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        if path.is_symlink():
+            raise ConfigError(f"state database {path}: it is a link. Give the file itself.")
+        if not path.exists():
+            with suppress(FileExistsError):  # another process was first
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ConfigError(
             f"state database {path}: {error.strerror}. Give a file in a folder you may write to."

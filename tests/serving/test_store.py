@@ -133,6 +133,25 @@ def test_files_and_folder_are_private(file_store, tmp_path):
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
+def test_what_one_process_writes_stays_when_another_one_ends(file_url):
+    keeping = Store(file_url)
+    keeping.save_run(run_info("run-1"), scores())
+    Store(file_url).close()  # opening once more in this process must not drop its locks
+    code = "import sys; from serving.store import Store; s = Store(sys.argv[1]); print(s.latest_run().run_id); s.close()"
+    command, run = [sys.executable, "-c", code, file_url], {"cwd": ROOT, "capture_output": True, "text": True}
+    assert subprocess.run(command, check=True, **run).stdout.split() == ["run-1"]
+    keeping.save_run(run_info("run-2"), scores())
+    assert subprocess.run(command, check=True, **run).stdout.split() == ["run-2"]
+    keeping.close()
+
+
+def test_a_link_in_the_place_of_the_database_is_refused(tmp_path):
+    (tmp_path / "retain.db").symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(ConfigError, match="it is a link"):
+        Store(f"sqlite:///{tmp_path / 'retain.db'}")
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
 def test_open_database_is_made_private(tmp_path):
     path = tmp_path / "retain.db"
     path.touch(mode=0o644)

@@ -6,7 +6,6 @@ from features.errors import LockedError, PublishError
 from serving.asked import Asked
 from serving.back_room import Answers
 from serving.batches import pack_answer, unpack_question
-from serving.event_log import EventLog
 from serving.histories import Histories
 from serving.live import Live, LiveSettings
 from serving.lookup import Lookup
@@ -41,8 +40,7 @@ def open_batches(settings: LiveSettings) -> Answers:
     models = ModelWatch(settings)
     models.start()
     url = settings.store_url
-    told = EventLog(url, settings.timezone)
-    live = Live(settings, models, Lookup(url), known=Histories(url), told=told)
+    live = Live(settings, models, Lookup(url), past=Histories(url))
     live.warm()
 
     def answer(question: bytes) -> tuple[int, bytes]:

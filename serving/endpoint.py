@@ -59,9 +59,7 @@ class Endpoint:
             opened.callback(self.models.stop)
             self.lookup = _kept(opened, Lookup(url))
             self.events = _kept(opened, EventLog(url, settings.timezone))
-            self.live = Live(
-                settings, self.models, self.lookup, known=_kept(opened, Histories(url)), told=self.events
-            )
+            self.live = Live(settings, self.models, self.lookup, past=_kept(opened, Histories(url)))
             self.live.warm()
             self.deciding = Deciding(self.live, self.lookup, _kept(opened, LiveDecider(url)))
             self.keys = KeyWatch(_kept(opened, KeyStore(url)))

@@ -22,11 +22,10 @@ from features.errors import InputError, LockedError
 from features.pipeline import FEATURES
 from serving.asked import Asked
 from serving.customer_tables import customer_tables, sent_rows, with_events
-from serving.event_log import Counted
 from serving.events import business_time
 from serving.fast_lane import NO_CONTACT, NOT_LISTED, Lookups, no_day, no_list, no_purchase, stored_row
 from serving.feature_engines import FeatureEngines
-from serving.histories import History
+from serving.histories import History, Known
 from serving.live_scores import PURCHASES, Features, Models, Served, feature_matrix, score_features
 from serving.lookup import Stored, without_reasons
 from serving.refusal import Refusal
@@ -38,7 +37,7 @@ from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
-__all__ = ["Known", "Live", "LiveSettings", "Told"]
+__all__ = ["Live", "LiveSettings", "Past"]
 
 # When a row became news; the agreed end of a contract lies ahead and is none.
 NOT_KEPT = "the rows behind the list were not kept, so that nothing can be added; run `retain score` again"
@@ -68,18 +67,11 @@ class LiveSettings(BaseModel):
     decisions: DecisionSettings = DecisionSettings()
 
 
-class Known(Protocol):
-    """Gives what was known of customers when the list was made: `serving.histories.Histories`."""
+class Past(Protocol):
+    """Gives what is known of customers: `serving.histories.Histories`."""
 
-    def get(self, customer_ids: Sequence[str]) -> Mapping[str, History]:
-        """Rows by table, by customer."""
-
-
-class Told(Protocol):
-    """Gives what was told of customers since: `serving.event_log.EventLog`."""
-
-    def counted(self, customer_ids: Sequence[str]) -> Mapping[str, Counted]:
-        """Rows that the latest list cannot know, by customer."""
+    def known(self, customer_ids: Sequence[str]) -> Known:
+        """What was known when the list was made and what was told since, of one instant."""
 
 
 class Live:
@@ -93,15 +85,13 @@ class Live:
         The model that answers; taken once for each request.
     lookups : Lookups
         Rows of the latest list.
-    known, told : Known, Told
+    past : Past
         What was known of customers when the list was made, and what was told since.
     """
 
-    def __init__(
-        self, settings: LiveSettings, models: Models, lookups: Lookups, *, known: Known, told: Told
-    ) -> None:
+    def __init__(self, settings: LiveSettings, models: Models, lookups: Lookups, *, past: Past) -> None:
         self._settings, self._models, self._lookups = settings, models, lookups
-        self._known, self._told = known, told
+        self._past = past
         self._zone = ZoneInfo(settings.timezone)
         self._engines = FeatureEngines(settings.timezone, settings.country, settings.tables)
 
@@ -256,15 +246,17 @@ class Live:
     ) -> tuple[dict[date, dict[str, History]], set[str]]:
         """All that is known of customers by now, by the day to score them for; and whose past was not kept."""
         ids = list(wanted)
-        known, told = self._known.get(ids), self._told.counted(ids)
+        known = self._past.known(ids)
         days: dict[date, dict[str, History]] = {}
         # Scored on the news alone, an old customer would pass for a new one.
-        lost = {i for i, stored in wanted.items() if stored.row is not None and i not in known}
+        lost = {i for i, stored in wanted.items() if stored.row is not None and i not in known.histories}
         for customer_id in (i for i in ids if i not in lost):
-            day, news = date.fromisoformat(wanted[customer_id].as_of), told.get(customer_id)
+            # the list of that instant, which may be a later one than was looked up
+            day = date.fromisoformat(known.as_of or wanted[customer_id].as_of)
+            news = known.told.get(customer_id)
             if news is not None:
                 day = max(day, news.day + timedelta(days=1))
-            rows = with_events(known.get(customer_id, {}), () if news is None else news.events)
+            rows = with_events(known.histories.get(customer_id, {}), () if news is None else news.events)
             days.setdefault(as_of or day, {})[customer_id] = rows
         return days, lost
 

@@ -13,7 +13,7 @@ import numpy as np
 from features.errors import InputError
 from features.pipeline import FEATURES
 from serving.event_log import Counted
-from serving.histories import History
+from serving.histories import History, Known
 from serving.live_scores import Features
 from serving.lookup import Stored
 from serving.trail_chain import Entry
@@ -70,19 +70,16 @@ class FakeLookup:
 
 
 class FakeKnown:
-    def __init__(self, histories: Mapping[str, History] | None = None) -> None:
-        self.histories = dict(histories or {})
+    """What was known when the list was made, and what was told since."""
 
-    def get(self, customer_ids: Sequence[str]) -> dict[str, History]:
-        return {i: self.histories[i] for i in customer_ids if i in self.histories}
+    def __init__(
+        self, histories: Mapping[str, History] | None = None, told: Mapping[str, Counted] | None = None
+    ) -> None:
+        self.histories, self.told = dict(histories or {}), dict(told or {})
 
-
-class FakeTold:
-    def __init__(self, counted: Mapping[str, Counted] | None = None) -> None:
-        self.told = dict(counted or {})
-
-    def counted(self, customer_ids: Sequence[str]) -> dict[str, Counted]:
-        return {i: self.told[i] for i in customer_ids if i in self.told}
+    def known(self, customer_ids: Sequence[str]) -> Known:
+        histories = {i: self.histories[i] for i in customer_ids if i in self.histories}
+        return Known(LISTED, histories, {i: self.told[i] for i in customer_ids if i in self.told})
 
 
 class FakeNotes:

@@ -23,7 +23,7 @@ from serving.live import NOT_KEPT, Live, LiveSettings
 from serving.refusal import Refusal
 from serving.schemas import BatchRequest, ScoreRequest
 from serving.settings import ServingSettings
-from tests.serving.endpoint_fakes import FakeKnown, FakeLookup, FakeModels, FakeTold
+from tests.serving.endpoint_fakes import FakeKnown, FakeLookup, FakeModels
 
 DAY = date(2026, 3, 1)
 TABLES = ("orders", "interactions")
@@ -43,7 +43,7 @@ def live(
         models=Path("m"), store_url="sqlite://", timezone=zone, serving=serving, tables=TABLES
     )
     lookups = lookup or FakeLookup({})
-    return Live(settings, FakeModels(), lookups, known=FakeKnown(known), told=FakeTold(told))
+    return Live(settings, FakeModels(), lookups, past=FakeKnown(known, told))
 
 
 def many(service: Live, asked: Asked | None = None, **request: Any) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ from serving.settings import ServingSettings
 from serving.store import RunInfo, Store
 from serving.table_rows import OrderLine
 from strategies.settings import StrategySettings
-from tests.serving.endpoint_fakes import FakeKnown, FakeModels, FakeServed, FakeTold
+from tests.serving.endpoint_fakes import FakeKnown, FakeModels, FakeServed
 from training.build import build_bundle
 from training.fit import anchored
 from training.models.bundle import Bundle
@@ -133,7 +133,7 @@ def live(scorer: Scorer, scored: pd.DataFrame, tmp_path_factory: pytest.TempPath
     )
     models = FakeModels(FakeServed(scorer, scorer.bundle.version))
     lookup = Lookup(url)
-    yield Live(settings, models, lookup, known=FakeKnown(), told=FakeTold())
+    yield Live(settings, models, lookup, past=FakeKnown())
     lookup.close()
     store.close()
 

@@ -264,10 +264,12 @@ def _arrow(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    data, missing = np.ma.getdata(values), np.ma.getmask(values)
-    if pa.types.is_integer(kind):
-        data = data.astype(np.int64)
-    return pa.array(data, kind, mask=None if missing is np.ma.nomask else missing)
+    missing = None
+    if isinstance(values, np.ma.MaskedArray):
+        values, missing = np.ma.getdata(values), np.ma.getmaskarray(values)
+    # Sums wider than 64 bits come as floats; those of whole numbers are far from what a float cannot hold.
+    whole = values.astype(np.int64) if pa.types.is_integer(kind) else values
+    return pa.array(whole, kind, mask=missing)
 
 
 def _shape(tables: Tables) -> _Shape | None:

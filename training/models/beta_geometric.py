@@ -278,6 +278,8 @@ class BetaGeometric(PurchaseModel):
     def _log_odds_stopped(self, x: Floats, t_x: Floats, T: Floats, own: tuple[Any, Any, Any]) -> Floats:
         (alpha, a, b), chances = own, x + self.chances_at_first
         growth = (self.r + x) * np.log1p((T - t_x) / (alpha + t_x))
+        if self.chances_at_first:
+            return np.log(a) - np.log(b + chances - 1) + growth
         odds = np.log(a) - np.log(np.where(chances > 0, b + chances - 1, 1.0)) + growth
         return np.where(chances > 0, odds, -np.inf)
 

@@ -65,7 +65,7 @@ def orders_while_alive(a: float | Floats, b_x: Floats, shape: Floats, ratio: Flo
         log_p, _, density = _beta_grid(each[rows], b_x[rows], shape[rows], ratio[rows])
         p = np.exp(log_p)
         count = -np.expm1(-shape[rows][:, None] * np.log1p(p * ratio[rows][:, None])) / p
-        result[rows] = (density * count).sum(axis=1) / density.sum(axis=1)
+        result[rows] = np.add.reduce(density * count, axis=1) / np.add.reduce(density, axis=1)
     return result
 
 
@@ -150,7 +150,7 @@ def _beta_grid(a: Floats, b_x: Floats, shape: Floats, ratio: Floats) -> tuple[Fl
     log_q = -np.log1p(np.exp(y))
     log_p = y + log_q
     log_density = a[:, None] * log_p + b_x[:, None] * log_q
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    density = np.exp(log_density - np.maximum.reduce(log_density, axis=1, keepdims=True))
     density[:, 0] /= -np.expm1(-a * step)
     density[:, -1] /= -np.expm1(-b_x * step)
     return log_p, log_q, density

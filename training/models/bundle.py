@@ -245,7 +245,7 @@ class Bundle:
 
     def _log_odds(self, closed: Ahead) -> Floats:
         """Of no order within the window, as the closed form has them."""
-        return logit(closed.at((self.window_days,)).no_order[0])
+        return logit(closed.no_order[closed.horizons_days.index(self.window_days)])
 
     def _files(self) -> dict[str, str]:
         churn, churn_files = self.churn.to_json("churn")

@@ -182,7 +182,7 @@ class ValueCurve:
             elif taught is not None:
                 found[place] = found[taught] * (closed[place] / closed[taught])
             if place:
-                found[place] = np.maximum(found[place], found[place - 1])
+                np.maximum(found[place], found[place - 1], out=found[place])
         return found
 
     @cached_property
@@ -225,7 +225,7 @@ class ValueCurve:
         left = np.maximum(none**times, 1.0 - alive)
         last = lifetime, purchases * times, np.minimum(none, np.maximum(left, _RARE))
         before = outlook.value, outlook.purchases, outlook.none
-        return Outlook(*(np.concatenate([some, [one]]) for some, one in zip(before, last, strict=True)))
+        return Outlook(*(np.concatenate([some, one[None]]) for some, one in zip(before, last, strict=True)))
 
     def _year(self, ahead: Ahead, value: Floats) -> Floats:
         """Value of the next 365 days: a horizon's own, else the nearest one's by the closed form's ratio."""
@@ -307,6 +307,11 @@ def _by_horizon(bounds: Floats) -> list[Floats]:
     return [bounds[level, place] for place in range(bounds.shape[1]) for level in range(len(LEVELS))]
 
 
+@lru_cache(maxsize=64)
+def _starts(days: tuple[int, ...]) -> Floats:
+    return np.array((0, *days), dtype=np.float64)
+
+
 def _median_wait(none: Floats, days: tuple[int, ...]) -> Floats:
     """Day by which half of such customers have ordered, where that is within the longest horizon.
 
@@ -322,6 +327,6 @@ def _median_wait(none: Floats, days: tuple[int, ...]) -> Floats:
     hazard[1:] = np.maximum.accumulate(-np.log(none), axis=0)
     first = (hazard[1:] >= _HALF).argmax(axis=0)
     before, more = hazard[first, people], hazard[first + 1, people] - hazard[first, people]
-    starts = np.array((0, *days))
+    starts = _starts(days)
     waited = (_HALF - before) / np.where(more > 0.0, more, 1.0) * (starts[first + 1] - starts[first])
     return np.where(hazard[-1] >= _HALF, np.ceil(starts[first] + waited), np.nan)

@@ -36,7 +36,7 @@ def logit(p: Floats) -> Floats:
 
 def sigmoid(z: Floats) -> Floats:
     """Probabilities of log-odds, without overflow."""
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -700.0, 700.0)))
+    return 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(z, -700.0), 700.0)))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import pandas as pd
 
 from features.errors import ModelError
 
-__all__ = ["Rows", "matrix_of"]
+__all__ = ["Places", "Rows", "matrix_of", "places_of"]
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Rows:
         ModelError
             When one is missing.
         """
-        found: Floats = self.matrix.take(_places(self.names, names), axis=1)
+        found: Floats = self.matrix.take(places_of(self.names, names), axis=1)
         return found
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
@@ -76,7 +77,14 @@ def matrix_of(features: pd.DataFrame | Rows, names: tuple[str, ...]) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> npt.NDArray[np.intp]:
+def places_of(names: tuple[str, ...], wanted: tuple[str, ...]) -> Places:
+    """Where these columns stand among `names`.
+
+    Raises
+    ------
+    ModelError
+        When one is missing.
+    """
     known = {name: place for place, name in enumerate(names)}
     places = np.array([known.get(name, -1) for name in wanted], dtype=np.intp)
     _check(places, wanted)
@@ -84,7 +92,7 @@ def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> npt.NDArray[np.i
     return places
 
 
-def _check(places: npt.NDArray[np.intp], wanted: tuple[str, ...]) -> None:
+def _check(places: Places, wanted: tuple[str, ...]) -> None:
     missing = places < 0
     if missing.any():
         raise ModelError(

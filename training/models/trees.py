@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.models.one_row import OneRow
-from training.models.rows import Rows, matrix_of
+from training.models.rows import Places, Rows, matrix_of, places_of
 
 __all__ = ["Trees"]
 
@@ -29,6 +29,7 @@ class Trees:
     def __init__(self, text: str) -> None:
         self.text = text
         self._free: list[OneRow] = []
+        self._found: tuple[tuple[str, ...], Places] | None = None
 
     @cached_property
     def booster(self) -> Any:
@@ -44,7 +45,7 @@ class Trees:
 
     def raw(self, features: pd.DataFrame | Rows) -> Floats:
         """Raw scores (log-odds or log), one per row."""
-        matrix = matrix_of(features, self.names)
+        matrix = self._columns(features)
         return self._one(matrix[0]) if len(matrix) == 1 else self._ask(matrix)
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +54,17 @@ class Trees:
 
     def parts(self, features: pd.DataFrame | Rows) -> Rows:
         """The same as a matrix with names."""
-        matrix = matrix_of(features, self.names)
+        matrix = self._columns(features)
         return Rows((*self.names, "base"), self._ask(matrix, pred_contrib=True))
+
+    def _columns(self, features: pd.DataFrame | Rows) -> Floats:
+        """The trees' columns; looking up a hundred names takes as long as the trees do, so places are kept."""
+        if isinstance(features, pd.DataFrame):
+            return matrix_of(features, self.names)
+        found = self._found
+        if found is None or found[0] is not features.names:
+            found = self._found = (features.names, places_of(features.names, self.names))
+        return features.matrix.take(found[1], axis=1)
 
     def _one(self, row: Floats) -> Floats:
         # Threads that ask at the same time have one each; it is there for the next who asks.

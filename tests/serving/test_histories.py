@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -20,8 +22,10 @@ from features.tables import Tables
 from retain.shop import ShopSettings, simulate
 from serving import histories as module
 from serving.customer_tables import customer_tables
+from serving.event_log import EventLog
 from serving.histories import Histories
 from serving.store import RunInfo, Store
+from tests.serving.sent_events import NOW, event
 
 DAY = date(2026, 3, 1)
 LINE = {"customer_id": "007", "time": datetime(2026, 1, 5, 10, 0, 0, 123456), "amount": 0.1 + 0.2}
@@ -125,6 +129,42 @@ def test_what_a_broken_run_left_is_swept(url):
     histories.drop_others()
     assert kept_rows(url) == [0, 0]
     histories.close()
+
+
+def test_every_row_is_known_exactly_once_while_runs_are_saved(url):
+    """Orders are told one by one, and each run's data holds all that were told before it."""
+    histories, log, stop = Histories(url), EventLog(url, "UTC"), threading.Event()
+
+    def lines(count: int) -> list[dict[str, object]]:
+        return [{**LINE, "amount": float(number)} for number in range(count)]
+
+    def save(count: int) -> None:
+        log.add([event(f"e{count}", time="2026-01-05T10:00:00", amount=float(count - 1))], NOW)
+        run = replace(run_of(created=NOW + timedelta(seconds=count)), events_seen=log.position())
+        own = Histories(url)
+        own.save(tables_of(orders=lines(count)), run)
+        scored(url, run)
+        own.drop_others()
+        own.close()
+
+    def saver() -> None:
+        for count in range(2, 12):
+            save(count)
+        stop.set()
+
+    save(1)
+    thread, seen = threading.Thread(target=saver), set()
+    thread.start()
+    while not stop.is_set() and thread.is_alive():
+        known = histories.known(["007"])
+        kept = [row["amount"] for row in known.histories["007"]["orders"]]
+        news = [told.data.amount for told in known.told["007"].events] if known.told else []
+        assert sorted(kept + news) == [float(number) for number in range(len(kept) + len(news))]
+        seen.add(len(kept))
+    thread.join()
+    for opened in (histories, log):
+        opened.close()
+    assert len(seen) >= 5
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8)

@@ -5,8 +5,9 @@ from math import log
 
 import pytest
 
-from features.days import day_facts, with_gaps
+from features.days import day_facts, line_facts, merge_days, with_ends, with_gaps
 from features.frames import tables_from_frames
+from features.snapshot import as_of_table, past
 from tests.features.feature_runs import table
 
 FULL = "customer_id time amount order_id product quantity discount cost known_at"
@@ -92,4 +93,38 @@ def test_lines_of_one_day_that_arrive_on_two_are_two_facts_and_one_order():
     assert sorted((d["known_day"], d["orders"], d["day_products"]) for d in found) == [
         (date(2026, 1, 1), 1, 1),
         (date(2026, 2, 1), 0, 0),
+    ]
+
+
+ENDS = (
+    ("a", "2026-01-05", -1.0),
+    ("a", "2026-01-10", 1.0),
+    ("a", "2026-01-20", 1.0),
+    ("a", "2026-02-01", 1.0),
+)
+
+
+@pytest.mark.parametrize(("as_of", "last"), [("2026-01-15", 10), ("2026-02-01", 20), ("2026-03-01", 1)])
+@pytest.mark.parametrize("late", [False, True])
+def test_the_first_and_the_last_purchase_day_before_the_cut_are_marked(as_of, last, late):
+    tables = tables_from_frames({"orders": table("customer_id time amount", *ENDS)})
+    cuts, days = as_of_table([date.fromisoformat(as_of)]), day_facts(tables.orders)
+    if late:
+        days = with_gaps(merge_days(past(days, cuts)), ["as_of", "customer_id"])
+    else:
+        days = past(with_gaps(days, ["customer_id"]), cuts)
+    found = tables.con.to_pyarrow(with_ends(days)).to_pylist()
+    assert [d["day"].day for d in found if d["first"]] == [10]
+    assert [d["day"].day for d in found if d["last"]] == [last]
+
+
+def test_lines_add_up_to_the_same_as_days():
+    rows = [("a", "2026-01-01", 5.0, "7", "P", at) for at in ("2026-01-01", "2026-01-09")]
+    tables = tables_from_frames({"orders": table("customer_id time amount order_id product known_at", *rows)})
+    cuts = as_of_table([date(2026, 2, 1)])
+    both = [merge_days(past(sum_up(tables.orders), cuts)) for sum_up in (day_facts, line_facts)]
+    by_days, by_lines = (tables.con.to_pyarrow(days).to_pylist() for days in both)
+    assert by_days == by_lines
+    assert [(d["orders"], d["lines"], d["day_products"], d["spend_u"]) for d in by_days] == [
+        (1, 2, 1, 100_000)
     ]

@@ -36,7 +36,7 @@ _log = logging.getLogger("retain.serving")
 # A second of draining, 25 to finish, and a little to end.
 _STOP_SECONDS = 28.0
 # What a worker would import at its first request otherwise. DuckDB is not among them: it starts threads.
-_HEAVY = ("features.plan", "lightgbm", "serving.scorer", "serving.store", "uvloop")
+_HEAVY = ("lightgbm", "serving.scorer", "serving.store", "uvloop")
 
 
 def serve(
@@ -72,7 +72,7 @@ def serve(
     listener = _bind(settings.serving.host, settings.serving.port)
     publish_file(file, lambda part: _write(part, settings))
     os.environ["RETAIN_SERVICE"] = str(file.absolute())
-    with contextlib.closing(listener), prepare() as prepared:
+    with contextlib.closing(listener), prepare(settings) as prepared:
         address = _address(listener)
         events = Events(
             ready=lambda: announce(address),
@@ -95,8 +95,13 @@ class Prepared:
 
 
 @contextlib.contextmanager
-def prepare() -> Iterator[Prepared]:
-    """Import everything that a worker needs, once, and open nothing.
+def prepare(settings: LiveSettings) -> Iterator[Prepared]:
+    """Import everything that a worker needs and compile its statement, once; open nothing.
+
+    Parameters
+    ----------
+    settings : LiveSettings
+        The tables of the shop and its country decide on the statement.
 
     Yields
     ------
@@ -104,34 +109,59 @@ def prepare() -> Iterator[Prepared]:
         For as long as the folder of the metrics shall be there.
     """
     with _private_folder() as metrics:
+        from features.plan import live_plan
         from serving.service import application
         from serving.worker import raise_file_limit
 
         for name in _HEAVY:
             importlib.import_module(name)
+        live_plan(settings.country, settings.tables)
         raise_file_limit()
         yield Prepared(application(), metrics)
 
 
 def _jobs(settings: LiveSettings, listener: socket.socket, app: App) -> list[Job]:
-    work = partial(_answer, settings, listener, app)
-    return [Job(f"worker {number + 1}", work) for number in range(settings.serving.workers)]
+    jobs = []
+    for number in range(1, settings.serving.workers + 1):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        work = partial(_answer, settings, listener, app=app, door=ours)
+        batches = partial(_answer_batches, settings, listener, door=theirs)
+        jobs += [Job(f"worker {number}", work), Job(f"back room {number}", batches, vital=False)]
+    return jobs
 
 
-def _answer(settings: LiveSettings, listener: socket.socket, app: App, link: Link) -> None:
+def _answer(
+    settings: LiveSettings, listener: socket.socket, link: Link, *, app: App, door: socket.socket
+) -> None:
     """What a worker does."""
+    from serving.back_room import BackRoom
     from serving.guard import State
     from serving.service import guarded
     from serving.worker import Worker
 
     state = State()
-    guard = guarded(app, settings, state=state)
+    batches = partial(BackRoom, door, waiting=settings.serving.batch_waiting)
+    guard = guarded(app, settings, state=state, batches=batches)
     worker = Worker(guard, settings.serving, state=state, ready=lambda: link.ready(worker.stop))
     worker.answer(listener)
 
 
+def _answer_batches(
+    settings: LiveSettings, listener: socket.socket, link: Link, *, door: socket.socket
+) -> None:
+    """What the process beside a worker does; it must not hold the port."""
+    from serving.back_room import answer_questions, lower_priority
+    from serving.batch_room import open_batches
+
+    listener.close()
+    lower_priority()
+    answers = open_batches(settings)
+    link.ready(lambda: os._exit(0))
+    answer_questions(door, answers)
+
+
 def _fetch(agent: Callable[[], None], listener: socket.socket, link: Link) -> None:
-    """What the process beside the workers does; it must not hold the port."""
+    """What the process that fetches models does; nor must it hold the port."""
     listener.close()
     link.ready(lambda: os._exit(0))
     agent()

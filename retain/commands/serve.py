@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +45,8 @@ def serve(
     settings = _settings(project, host=host, port=port, workers=workers)
     screen.note(f"Checking the model {champion_path(settings.models).name} …")
     file = project.out_dir.absolute() / "service.json"
-    run(settings, file, announce=lambda address: _announce(screen, settings, address))
+    agent = partial(_fetch, screen, project) if settings.serving.pull_seconds else None
+    run(settings, file, announce=lambda address: _announce(screen, settings, address), agent=agent)
 
 
 def _settings(project: Project, **options: str | int | None) -> LiveSettings:
@@ -63,6 +65,13 @@ def _settings(project: Project, **options: str | int | None) -> LiveSettings:
         frameworks=config.frameworks,
         decisions=config.decisions,
     )
+
+
+def _fetch(screen: Screen, project: Project) -> None:
+    """What ``retain agent`` does, told on standard error: standard output has the address."""
+    from retain.agent import follow
+
+    follow(project, project.config.serving.pull_seconds, lambda step: screen.note(step.said))
 
 
 def _announce(screen: Screen, settings: LiveSettings, address: str) -> None:

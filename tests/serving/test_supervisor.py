@@ -158,8 +158,11 @@ def test_the_helper_is_started_again_with_pauses_and_disturbs_nobody(tmp_path: P
 def test_the_parent_of_the_real_workers_runs_one_thread_when_it_forks() -> None:
     program = """
 import os, threading, time
+from pathlib import Path
+from serving.live import LiveSettings
 from serving.run_server import prepare
-with prepare():
+settings = LiveSettings(models=Path("models"), store_url="sqlite://", tables=("orders", "contracts"))
+with prepare(settings):
     threads = [1]
     end = time.monotonic() + 10
     # The allocator of Arrow gives its threads their names a moment after it started them.

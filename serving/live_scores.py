@@ -28,6 +28,11 @@ class Scores(Protocol):
     ) -> list[dict[str, Any]]:
         """Rows of the list as plain values, in the order given."""
 
+    def answer_texts(
+        self, features: Features, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
+    ) -> list[str]:
+        """The same as JSON text."""
+
 
 class Served(Protocol):
     """The model that answers: `serving.model_watch.Served`."""
@@ -99,7 +104,8 @@ def score_features(
         customer_ids = [customer for customer, has in zip(customer_ids, bought, strict=True) if has]
     if not len(customer_ids):
         return {}
-    rows = served.scorer.answer_rows(features, customer_ids, as_of, explain=reasons)
     if asked.scoped:
-        rows = [row for row in rows if asked.covers(row)]
-    return {row["customer_id"]: row_text(row) for row in rows}
+        rows = served.scorer.answer_rows(features, customer_ids, as_of, explain=reasons)
+        return {row["customer_id"]: row_text(row) for row in rows if asked.covers(row)}
+    texts = served.scorer.answer_texts(features, customer_ids, as_of, explain=reasons)
+    return dict(zip(customer_ids, texts, strict=True))

@@ -29,7 +29,15 @@ _PLAIN = {
     "list_type": "must be a list",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "union_tag_invalid": "kind: is none of the known kinds; see /docs",
+    "union_tag_not_found": "kind: is required",
+    "literal_error": "is none of the known words; see /docs",
 }
+# Texts of these quote limits of ours, or are ours; those of other kinds may quote the request.
+_SAFE = (
+    *("value_error", "string_too_short", "string_too_long", "too_short", "too_long"),
+    *("greater_than_equal", "greater_than", "less_than_equal", "less_than"),
+)
 
 
 class Refusal(RetainError):  # noqa: N818 - it is an answer, not a failure
@@ -149,6 +157,6 @@ def incident(error: Exception) -> Refusal:
 
 
 def _text(kind: str, message: str) -> str:
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    return message.removeprefix("Value error, ")
+    if kind in _SAFE:
+        return message.removeprefix("Value error, ")
+    return _PLAIN.get(kind, "does not fit; see /docs")

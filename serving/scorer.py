@@ -24,7 +24,7 @@ from features.tables import Tables
 from serving.explain import WEIGHTS, group_weights, sentences
 from serving.explained import Explained, Scored
 from serving.reason_texts import QUOTED
-from serving.row_columns import DaysLater, RowColumn, as_frame, as_rows
+from serving.row_columns import DaysLater, RowColumn, as_frame, as_rows, as_texts
 from strategies.columns import Columns, Numbers
 from strategies.frameworks import FrameworkSettings
 from strategies.life_cycle import GONE, life_cycle
@@ -213,6 +213,17 @@ class Scorer:
         InputError
             The matrix has another shape.
         """
+        return as_rows(customer_ids, self._answered(features, customer_ids, as_of, explain=explain))
+
+    def answer_texts(
+        self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
+    ) -> list[str]:
+        """`answer_rows` as JSON text, one object per customer, in half the time it takes to write those."""
+        return as_texts(customer_ids, self._answered(features, customer_ids, as_of, explain=explain))
+
+    def _answered(
+        self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool
+    ) -> dict[str, RowColumn]:
         rows = features if isinstance(features, Rows) else Rows(FEATURES, np.asarray(features, np.float64))
         if rows.names != FEATURES or rows.matrix.shape != (len(customer_ids), len(FEATURES)):
             raise InputError(
@@ -222,7 +233,7 @@ class Scorer:
         found = self._columns(rows, as_of)
         if explain:
             found |= self._reasons(rows, _weights(self.bundle, rows, as_of))
-        return as_rows(customer_ids, found)
+        return found
 
     def _columns(self, features: Rows, as_of: date) -> dict[str, RowColumn]:
         """Every column of the list between the id and the reasons."""

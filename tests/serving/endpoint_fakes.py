@@ -16,6 +16,7 @@ from serving.event_log import Counted
 from serving.histories import History, Known
 from serving.live_scores import Features
 from serving.lookup import Stored
+from serving.row_text import row_text
 from serving.trail_chain import Entry
 
 SHOWN = ("orders_total", "spend_total", "products", "complaints_365d", "days_since_last")
@@ -36,6 +37,9 @@ class PassingScorer:
             row |= {"risk": "high" if customer.startswith("h") else "low"}
             rows.append(row | ({"reasons": "late", "reasons_zh": "久未下单"} if explain else {}))
         return rows
+
+    def answer_texts(self, *given: Any, **more: Any) -> list[str]:
+        return [row_text(row) for row in self.answer_rows(*given, **more)]
 
 
 @dataclass

@@ -116,6 +116,7 @@ def test_everybody_at_once_is_the_stored_list_byte_for_byte(
 ) -> None:
     rows, ids = asked(known)
     found = scorer.answer_rows(rows, ids, DAY, explain=True)
+    assert scorer.answer_texts(rows, ids, DAY, explain=True) == [text(row) for row in found]
     assert len(found) == len(known) > 250
     for customer, row in zip(ids, found, strict=True):
         kept = stored.get(customer)

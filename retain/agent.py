@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "Step", "follow"]
 
 _POINTER = "champion"
-# Loading MLflow takes two or three of these.
-_ASK_SECONDS = 8.0
-_FETCH_SECONDS = 120.0
+# Loading MLflow takes two seconds or three, on a machine that is out of breath many more.
+_LOAD_SECONDS = 60.0
+_ASK_SECONDS, _FETCH_SECONDS = 6.5, 120.0
 _ROOT = Path(__file__).resolve().parents[1]
 _ADVICE = "serving goes on as it is; check [tracking] uri or MLFLOW_TRACKING_URI"
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from retain.agent import _child; _child()"
@@ -164,19 +166,24 @@ class Agent:
         command, pipe = [sys.executable, "-P", "-c", _CHILD, str(_ROOT)], subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as child:  # noqa: S603
             try:
-                said, _ = child.communicate(given, timeout=seconds)
-                answer = json.loads(said)
-            except subprocess.TimeoutExpired:
-                raise RetainError(
-                    f"{self._name} did not answer within {seconds:g} seconds; {_ADVICE}"
-                ) from None
-            except ValueError:
+                child.stdin.write(given)  # type: ignore[union-attr]
+                child.stdin.close()  # type: ignore[union-attr]
+                self._line(child, _LOAD_SECONDS)
+                answer = json.loads(self._line(child, seconds))
+            except (json.JSONDecodeError, OSError):
                 raise RetainError(f"{self._name}: asking it failed; {_ADVICE}") from None
             finally:
                 child.kill()
         if "error" in answer:
             raise {"ModelError": ModelError}.get(answer["kind"], RetainError)(answer["error"])
         return answer["found"]
+
+    def _line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes:
+        """The next line, which comes whole or not at all."""
+        assert child.stdout is not None
+        if not select.select([child.stdout], [], [], seconds)[0]:
+            raise RetainError(f"{self._name} did not answer within {seconds:g} seconds; {_ADVICE}")
+        return child.stdout.readline()
 
     @property
     def _name(self) -> str:
@@ -201,17 +208,23 @@ def _registered(champion: Champion) -> str:
 
 def _child() -> None:
     """The process that asks MLflow: what is wanted on its input, the answer on its output."""
+    from training.tracking import load_mlflow
+
     given = json.load(sys.stdin)
     answer_to = os.dup(1)
     os.dup2(2, 1)
     os.umask(0o077)
+    # For the day when nobody is left who waits for it.
+    signal.setitimer(signal.ITIMER_REAL, _LOAD_SECONDS + _FETCH_SECONDS)
+    load_mlflow()
+    os.write(answer_to, b"loaded\n")
     try:
         answer = {"found": _asked(given)}
     except RetainError as error:
         answer = {"error": str(error), "kind": type(error).__name__}
     except Exception as error:  # noqa: BLE001 - MLflow fails in many ways, and each is told as one sentence
         answer = {"error": f"MLflow failed ({type(error).__name__}); {_ADVICE}", "kind": "RetainError"}
-    os.write(answer_to, json.dumps(answer).encode())
+    os.write(answer_to, json.dumps(answer).encode() + b"\n")
     # MLflow's threads may still wait for a server that says nothing.
     os._exit(0)
 

@@ -37,6 +37,7 @@ __all__ = [
     "BUNDLE_TAG",
     "Registered",
     "champion_version",
+    "load_mlflow",
     "log_folder",
     "mlflow_client",
     "open_run",
@@ -174,6 +175,16 @@ def _run(client: Any, name: str, models_dir: Path, settings: TrackingSettings) -
     client.set_terminated(run.info.run_id, "FINISHED")
 
 
+def load_mlflow() -> None:
+    """Set what MLflow reads from the environment, and load it, which takes seconds."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401 - loaded for those who use it next
+
+    for name in ("mlflow.store.db.utils", "mlflow.store", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 @contextmanager
 def mlflow_client(uri: str, *, advice: str = "") -> Iterator[Any]:
     """MLflow's client; what goes wrong with it becomes one error in a sentence, which ends with `advice`.
@@ -183,15 +194,12 @@ def mlflow_client(uri: str, *, advice: str = "") -> Iterator[Any]:
     RetainError
         MLflow cannot be reached, or refuses. The text holds no address, which may hold a password.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    _check_database(uri, advice)
+    load_mlflow()
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for name in ("mlflow.store.db.utils", "mlflow.store", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _check_database(uri, advice)
     try:
         yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:

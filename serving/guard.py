@@ -70,6 +70,8 @@ from serving.wire import (
 __all__ = ["PASSED", "Guard", "State"]
 
 _INLINE_BYTES = 32_768
+_SHORT_DIGITS = 4
+_READERS = 16
 _WRITERS = 4
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 PASSED = "retain.passed"
@@ -138,6 +140,8 @@ class Guard:
         self._opening = opening
         self._desk: Desk | None = None
         self._lanes = _lanes(settings)
+        # Large bodies are in memory while they come in.
+        self._readers = Lane(_READERS, 0)
         self._batch_threads = ThreadPoolExecutor(1 + settings.batch_waiting, "retain-batch")
 
     @property
@@ -222,8 +226,9 @@ class Guard:
     async def _post(self, call: _Call) -> Answer | None:
         check_media_type(call.headers)
         batch = call.route is BATCH
-        limit = self.settings.max_batch_bytes if batch else self.settings.max_body_bytes
-        body = await read_body(call.headers, call.receive, limit)
+        body = await self._body(
+            call, self.settings.max_batch_bytes if batch else self.settings.max_body_bytes
+        )
         if body is None:
             return None
         call.unread = False
@@ -241,6 +246,13 @@ class Guard:
         else:
             fitted(self.desk.shapes[call.route.template], document)
         return await self._framework(call, body)
+
+    async def _body(self, call: _Call, limit: int) -> bytes | None:
+        length = call.headers.get(b"content-length", ())
+        if len(length) == 1 and length[0].isdigit() and len(length[0]) <= _SHORT_DIGITS:
+            return await read_body(call.headers, call.receive, limit)
+        async with self._readers:
+            return await read_body(call.headers, call.receive, limit)
 
     async def _framework(self, call: _Call, body: bytes) -> Answer:
         async with self._lanes[call.route.template]:

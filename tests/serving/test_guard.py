@@ -478,6 +478,29 @@ def test_more_batches_than_places_are_429() -> None:
     assert asyncio.run(story()) == [200, 429]
 
 
+def test_only_so_many_large_bodies_are_read_at_a_time() -> None:
+    async def story() -> list[int]:
+        guard, ends = guard_of(Inner()), asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'{"count":'
+            await ends.wait()
+            yield b" 1}"
+
+        transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            kind = {"content-type": "application/json"}
+            send = lambda: client.post("/v1/events", content=slow(), headers=kind)  # noqa: E731
+            waiting = [asyncio.create_task(send()) for _ in range(16)]
+            while guard._readers.taken < 16:
+                await asyncio.sleep(0)
+            busy, short = await send(), await client.post("/v1/events", json={"count": 1})
+            ends.set()
+            return [busy.status_code, short.status_code, *{(await task).status_code for task in waiting}]
+
+    assert asyncio.run(story()) == [429, 200, 200]
+
+
 def test_the_desk_opens_before_the_application_and_closes_after_it() -> None:
     story: list[str] = []
 

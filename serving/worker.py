@@ -131,13 +131,17 @@ class _Opened:
             await self.app(scope, receive, send)
             return
 
-        started = failed = False
+        started = failed = ended = False
 
         async def watch(message: Message) -> None:
-            nonlocal started, failed
+            nonlocal started, failed, ended
             if message["type"] == "lifespan.startup.failed":
                 # Its text is a traceback; the reason goes to whoever started the process.
                 failed = True
+                return
+            if message["type"] == "lifespan.shutdown.complete":
+                # Passed on once everything is closed: what still runs then would be cut off.
+                ended = True
                 return
             started = started or message["type"] == "lifespan.startup.complete"
             await send(message)
@@ -150,6 +154,8 @@ class _Opened:
             self.reason = ModelError(incident(error).message)
         if not started and (failed or self.reason is not None):
             await send({"type": "lifespan.startup.failed", "message": ""})
+        elif ended:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 def raise_file_limit() -> None:

@@ -74,6 +74,8 @@ def application(folder: Path, state: State) -> App:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
+            await asyncio.sleep(0.2)
+            (folder / f"closed-{os.getpid()}").touch()
             return
         body, more = b"", True
         while more:

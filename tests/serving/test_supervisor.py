@@ -85,6 +85,8 @@ def test_a_signal_to_the_whole_group_loses_no_answer(tmp_path: Path, signum: sig
         assert waiting.result(20).status_code == 200
         assert waiting.result().headers["connection"] == "close"
         assert server.end() == (0, "")
+        # What an application closes at the end is closed before its process ends.
+        assert len(list(tmp_path.glob("closed-*"))) == 2
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class EventResult:
-    """What became of one event: ``new``, ``known`` (told before), or why it was not taken."""
+    """What became of one event: ``added``, ``known`` (told before), or why it was not taken."""
 
     event_id: str
     status: str
@@ -97,4 +97,4 @@ class EventResult:
     @property
     def taken(self) -> bool:
         """Whether the event is kept, by this call or an earlier one."""
-        return self.status in ("new", "known")
+        return self.status in ("added", "known")

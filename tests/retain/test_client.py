@@ -89,7 +89,7 @@ def test_a_decision_names_its_offer() -> None:
 
 
 def test_a_retry_tells_the_same_event_under_the_same_id() -> None:
-    done = httpx.Response(200, json={"results": [{"event_id": "x", "status": "new"}]})
+    done = httpx.Response(200, json={"results": [{"event_id": "x", "status": "added"}]})
     endpoint = Endpoint(httpx.ReadError("gone"), refused(503), done)
     found = client(endpoint).events([{"kind": "order", "customer_id": "7"}])
     assert found[0].taken
@@ -152,7 +152,7 @@ def test_the_awaited_client_asks_the_same_questions() -> None:
         "model": lambda c: c.model(),
     }
     told = {**ROW, "decision_id": "d", "strategy": "s", "offer": "o", "arm": "treat", "propensity": 1.0}
-    answer = {**told, "results": [{**ROW, "event_id": "e", "status": "new"}]}
+    answer = {**told, "results": [{**ROW, "event_id": "e", "status": "added"}]}
 
     async def awaited(ask: Callable[[Any], Any], endpoint: Endpoint) -> object:
         async with AsyncClient(transport=httpx.MockTransport(endpoint), retry=FAST) as asking:

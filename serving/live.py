@@ -32,7 +32,7 @@ from serving.refusal import Refusal
 from serving.row_text import batch_text, found_text, unknown_text
 from serving.schemas import BatchRequest, FeatureRow, ScoreRequest
 from serving.settings import ServingSettings
-from serving.table_rows import CustomerTables, OrderLine
+from serving.table_rows import ROWS, CustomerTables, OrderLine
 from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
@@ -66,6 +66,11 @@ class LiveSettings(BaseModel):
     frameworks: FrameworkSettings = FrameworkSettings()
     decisions: DecisionSettings = DecisionSettings()
 
+    @property
+    def feature_tables(self) -> tuple[str, ...]:
+        """Tables of the shop that features are made of; attributes of customers are not."""
+        return tuple(name for name in ROWS if name in self.tables)
+
 
 class Past(Protocol):
     """Gives what is known of customers: `serving.histories.Histories`."""
@@ -93,7 +98,7 @@ class Live:
         self._settings, self._models, self._lookups = settings, models, lookups
         self._past = past
         self._zone = ZoneInfo(settings.timezone)
-        self._engines = FeatureEngines(settings.timezone, settings.country, settings.tables)
+        self._engines = FeatureEngines(settings.timezone, settings.country, settings.feature_tables)
 
     def one(self, request: ScoreRequest, asked: Asked) -> str:
         """The answer to ``POST /v1/score`` as JSON text.
@@ -267,7 +272,7 @@ class Live:
         return score_features(features, ids, as_of, served=served, asked=asked, reasons=reasons)
 
     def _features(self, histories: Mapping[str, History], as_of: date) -> tuple[list[str], Features]:
-        tables = customer_tables(histories, self._settings.tables, self._settings.timezone)
+        tables = customer_tables(histories, self._settings.feature_tables, self._settings.timezone)
         return self._engines.fetch(tables, as_of)
 
     def _listed_day(self) -> date | None:

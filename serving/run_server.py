@@ -115,7 +115,7 @@ def prepare(settings: LiveSettings) -> Iterator[Prepared]:
 
         for name in _HEAVY:
             importlib.import_module(name)
-        live_plan(settings.country, settings.tables)
+        live_plan(settings.country, settings.feature_tables)
         raise_file_limit()
         yield Prepared(application(), metrics)
 

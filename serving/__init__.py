@@ -17,13 +17,18 @@ The list, for people:
 
 The endpoint, for programs:
 
-5. `live`: what answers. By id it reads the store; from order lines it computes the features with a statement
-   that was planned once (`features.plan`) and calls the scorer.
-6. `schemas`: what is taken and given, strictly; `strict_json` reads it, `refusal` says what is wrong with it.
-7. `guard`: outermost of all: keys (`keys`), sizes, time limits, readiness; `wire` speaks its protocol.
-8. `opening`: a model is opened in a child process first, because a damaged one can end the process that reads
-   it. `run_server` then listens, and ends cleanly. `service` is the one door to BentoML, `docs_page` describes
-   the routes to people and machines.
+5. `guard`: outermost of all. `access` and `keys` say who may ask, `routes` what there is, `lanes` how much at a time,
+   `wire` speaks the protocol; `metrics` and `trail` keep the record.
+6. `schemas` and `table_rows`: what is taken and given, strictly; `strict_json` reads it, `refusal` says what is wrong.
+7. `fast_lane`: one customer by id or by ready features, answered at once from what `lookup` finds.
+8. `live`: customers scored now, from their rows, or from what was known (`histories`) and told since (`event_log`);
+   `feature_engines` compute the features with a statement that was planned once, `live_scores` calls the scorer.
+   `deciding` answers what to do for one of them.
+9. `back_room` and `batch_room`: batches, in a process of their own, so that single customers do not wait.
+10. `model_watch` follows the champion; `model_gate` proves a model in a child process first, because a damaged one
+    can end the process that reads it.
+11. `endpoint` opens all of it, `service` is the one door to BentoML, `run_server` listens and ends cleanly;
+    `openapi` and `docs_page` describe the routes to machines and people.
 
 `settings` says where to listen and how much to take.
 """

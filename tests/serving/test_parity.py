@@ -32,9 +32,9 @@ from serving.schemas import BatchRequest
 from serving.scorer import Scorer
 from serving.settings import ServingSettings
 from serving.store import RunInfo, Store
-from serving.table_rows import OrderLine
+from serving.table_rows import ROWS, OrderLine
 from strategies.settings import StrategySettings
-from tests.serving.endpoint_fakes import FakeKnown, FakeModels, FakeServed
+from tests.serving.endpoint_fakes import FakeKnown, FakeLookup, FakeModels, FakeServed
 from training.build import build_bundle
 from training.fit import anchored
 from training.models.bundle import Bundle
@@ -262,6 +262,27 @@ def test_ready_features_get_the_bits_of_the_list(live, orders, listed) -> None:
         for customer, features in zip(known["customer_id"], values.to_dict("records"), strict=True)
     ]
     assert rows_of(answers(live, feature_rows=rows, as_of=DAY.isoformat())) == listed
+
+
+def test_rows_of_all_tables_get_the_bits_of_the_list_made_of_them(scorer) -> None:
+    start = date.fromordinal(DAY.toordinal() - 380)
+    made = simulate(ShopSettings(customers=120, days=400, seed=7, start=start)).tables
+    frames = {
+        name: made[name].drop_columns(["currency"]) if name == "orders" else made[name] for name in ROWS
+    }
+    whole = scorer.score(tables_from_frames(frames, timezone=ZONE, currency=CURRENCY), DAY)
+    sent: dict[str, Row] = {}
+    for name, table in frames.items():
+        for row in table.to_pylist():
+            customer = sent.setdefault(row["customer_id"], {"customer_id": row["customer_id"], "orders": []})
+            told = {n: _json(v) for n, v in row.items() if n in ROWS[name].model_fields and v is not None}
+            customer.setdefault(name, []).append(told)
+    settings = LiveSettings(models=Path("m"), store_url="", timezone=ZONE, tables=(*ROWS, "customers"))
+    models = FakeModels(FakeServed(scorer, scorer.bundle.version))
+    service = Live(settings, models, FakeLookup({}), past=FakeKnown())
+    found = rows_of(answers(service, customers=list(sent.values()), as_of=DAY.isoformat()))
+    assert found == {row["customer_id"]: bits(row) for row in whole.to_dict("records")}
+    assert len({row["satisfaction_loyalty"] for row in found.values()}) > 1
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

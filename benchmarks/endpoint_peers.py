@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = ["fastapi_app", "hello", "log_model"]
 
+_OURS = ["collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"]
 _HELLO = b'{"hello":"world"}'
 
 
@@ -128,7 +129,10 @@ def log_model(folder: Path, trees: int) -> None:
         StandardScaler(), lightgbm.LGBMClassifier(n_estimators=trees, num_threads=1, verbose=-1)
     )
     mlflow.sklearn.save_model(
-        model.fit(rows, labels), str(folder), pip_requirements=["lightgbm", "scikit-learn"]
+        model.fit(rows, labels),
+        str(folder),
+        pip_requirements=["lightgbm", "scikit-learn"],
+        skops_trusted_types=_OURS,
     )
 
 

@@ -74,5 +74,4 @@ def live_settings(project: Project, **serving: Any) -> LiveSettings:
         serving=config.serving.model_copy(update=serving),
         strategies=project.strategies,
         frameworks=config.frameworks,
-        decisions=config.decisions,
     )

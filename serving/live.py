@@ -33,7 +33,6 @@ from serving.row_text import batch_text, found_text, unknown_text
 from serving.schemas import BatchRequest, FeatureRow, ScoreRequest
 from serving.settings import ServingSettings
 from serving.table_rows import ROWS, CustomerTables, OrderLine
-from strategies.decision_settings import DecisionSettings
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
@@ -64,7 +63,6 @@ class LiveSettings(BaseModel):
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
     frameworks: FrameworkSettings = FrameworkSettings()
-    decisions: DecisionSettings = DecisionSettings()
 
     @property
     def feature_tables(self) -> tuple[str, ...]:

@@ -36,35 +36,19 @@ def serve(
     quiet: QuietOption = False,
 ) -> None:
     """Answer score requests with the champion model until Ctrl-C or SIGTERM."""
+    from retain.champion import live_settings
     from retain.config import load_config
     from serving.run_server import serve as run
     from training.models.bundle import champion_path
 
     screen = Screen(json=json, quiet=quiet)
     project = load_config(path)
-    settings = _settings(project, host=host, port=port, workers=workers)
+    given = {"host": host, "port": port, "workers": workers}
+    settings = live_settings(project, **{name: value for name, value in given.items() if value is not None})
     screen.note(f"Checking the model {champion_path(settings.models).name} …")
     file = project.out_dir.absolute() / "service.json"
     agent = partial(_fetch, screen, project) if settings.serving.pull_seconds else None
     run(settings, file, announce=lambda address: _announce(screen, settings, address), agent=agent)
-
-
-def _settings(project: Project, **options: str | int | None) -> LiveSettings:
-    from serving.live import LiveSettings
-
-    config = project.config
-    return LiveSettings(
-        models=project.models_dir.absolute(),
-        store_url=project.store_url,
-        timezone=config.data.timezone,
-        currency=config.data.currency,
-        country=config.data.country,
-        tables=tuple(config.data.sources),
-        serving=config.serving.model_copy(update={k: v for k, v in options.items() if v is not None}),
-        strategies=project.strategies,
-        frameworks=config.frameworks,
-        decisions=config.decisions,
-    )
 
 
 def _fetch(screen: Screen, project: Project) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from features.errors import ModelError, UnsafeError
-from retain.commands.serve import _announce, _settings, serve
+from retain.champion import live_settings
+from retain.commands.serve import _announce, serve
 from retain.config import Project, parse_config
 from retain.console import Screen
 from serving.keys import KeyStore
@@ -35,7 +36,7 @@ def project(folder: Path, toml: str = TOML) -> Project:
 
 
 def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
-    settings = _settings(project(tmp_path))
+    settings = live_settings(project(tmp_path))
     assert settings.models == tmp_path / "retain-out/models"
     assert settings.store_url == f"sqlite:///{tmp_path / 'retain-out/retain.db'}"
     assert (settings.timezone, settings.currency) == ("Asia/Shanghai", "CNY")
@@ -44,7 +45,7 @@ def test_settings_name_the_champion_and_resolve_paths(tmp_path: Path) -> None:
 
 
 def test_options_win_over_the_file_and_port_0_is_a_port(tmp_path: Path) -> None:
-    settings = _settings(project(tmp_path), host="::1", port=0, workers=None)
+    settings = live_settings(project(tmp_path), host="::1", port=0)
     assert (settings.serving.host, settings.serving.port) == ("::1", 0)
 
 

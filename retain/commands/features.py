@@ -45,7 +45,7 @@ def features(
 
 
 def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tuple[dict[str, Any], str]:
-    from features.pipeline import customer_features
+    from features.plan import fetch_features
     from retain.as_of import as_of_day
     from serving.lists import check_list, write_list
 
@@ -53,8 +53,9 @@ def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tu
     with screen.progress("reading ") as progress:
         tables = read_tables(screen, project, progress)
         day = as_of_day(tables, project.config.run, as_of)
-        table = customer_features(tables, [day]).order_by("customer_id")
-        manifest = write_list(tables.con.to_pyarrow(table).to_pandas(), out)
+        found = fetch_features(tables, [day]).sort_by("customer_id")
+        tables.con.disconnect()  # the file takes the memory that the tables took
+        manifest = write_list(found.to_pandas(), out)
     document = {"file": str(out), "as_of": day.isoformat(), "rows": manifest.rows, "sha256": manifest.sha256}
     return document, f"{out}: {manifest.rows:,} customers as of {day.isoformat()}"
 

@@ -5,7 +5,7 @@ Customers who want no contact are left out here, before any strategy sees them, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -54,6 +54,7 @@ def people_of(
     *,
     promises: Mapping[str, float] = PROMISES,
     win_back: WinBackModel | None = None,
+    unwilling: Collection[str] = frozenset(),
 ) -> People:
     """Everything known and predicted about every customer of a day who may be contacted.
 
@@ -69,6 +70,8 @@ def people_of(
         Hours to resolution that are promised, by kind of contact.
     win_back : WinBackModel, optional
         Gives lost customers ``regain_probability`` and ``regain_margin``.
+    unwilling : collection of str
+        Customers who told otherwise than in the customers table that they want no contact.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def people_of(
     """
     known = buyers(scorer.known(tables, as_of).to_pandas())
     attributes = customer_facts(tables, as_of)
-    refused = known["customer_id"].isin(opted_out(attributes))
+    refused = known["customer_id"].isin({*opted_out(attributes), *unwilling})
     known = known[~refused].reset_index(drop=True)
     if known.empty:
         raise NotEnoughData(

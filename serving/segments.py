@@ -7,6 +7,7 @@ by which labels are damped and moves are told.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -60,6 +61,7 @@ def segments_of(
     folder: Path,
     lang: Language = "en",
     win_back: WinBackModel | None = None,
+    unwilling: Collection[str] = frozenset(),
 ) -> Segments:
     """Label every customer of a day and tell who moved.
 
@@ -79,8 +81,11 @@ def segments_of(
         Language of the reasons of moves.
     win_back : WinBackModel, optional
         For the second lifetime value of lost customers.
+    unwilling : collection of str
+        Customers who told by an event that they want no contact.
     """
-    people = people_of(scorer, tables, as_of, promises=settings.service_promises.hours, win_back=win_back)
+    promises = settings.service_promises.hours
+    people = people_of(scorer, tables, as_of, promises=promises, win_back=win_back, unwilling=unwilling)
     since, before = _before(folder, as_of)
     memory = None if before is None else before.set_index("customer_id")
     found = segment(people.frame, settings, before=memory)

@@ -53,6 +53,7 @@ def decide(
     from retain.config import load_config
     from retain.decision_report import document, told
     from retain.second_lives import priced, second_lives
+    from retain.unwilling import told_unwilling
     from serving.decide import work_queue
     from serving.decision_log import DecisionLog
     from serving.lists import check_list, write_list
@@ -78,6 +79,7 @@ def decide(
             folder=folder,
             lang=lang,
             win_back=second_lives(project),
+            unwilling=told_unwilling(project),
         )
         run_id = f"{day.isoformat()}-{scorer.bundle.version[:12]}-{policy.version}"
         found = _decided(screen, project, policy, segments, log, tables, run_id)

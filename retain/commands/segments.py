@@ -56,6 +56,7 @@ def segments(
     from retain.champion import champion_scorer
     from retain.config import load_config
     from retain.second_lives import priced, second_lives
+    from retain.unwilling import told_unwilling
     from serving.lists import check_list, write_list
     from serving.segments import exported, keep, segments_of
 
@@ -77,6 +78,7 @@ def segments(
             folder=folder,
             lang=lang,
             win_back=second_lives(project),
+            unwilling=told_unwilling(project),
         )
         keep(found, folder)
         if out is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from retain.shop import ShopSettings, simulate
+from serving.event_log import EventLog
+from serving.events import ConsentEvent
 from strategies.frameworks import FRAMEWORKS
 from tests.retain.command_runs import Said, make_model, retain
 
@@ -104,3 +106,20 @@ def test_a_shop_of_contracts_is_told_where_its_list_is(shop: Path, command: str)
     said = retain(command, "-c", config, "--json")
     assert said.code == 2
     assert "`retain score` gives the list of contracts" in said.err
+
+
+def test_who_told_the_endpoint_to_stop_is_in_no_segment(shop: Path, tmp_path: Path) -> None:
+    before = pd.read_parquet(shop / "second.parquet")["customer_id"]
+    told = before.iloc[0]
+    stop = {"time": "2024-07-01T10:00:00", "opted_out": True}
+    wish = {"event_id": "w1", "kind": "consent", "customer_id": told, "data": stop}
+    log = EventLog(f"sqlite:///{shop / 'out' / 'retain.db'}", "UTC")
+    try:
+        assert log.add([ConsentEvent.model_validate(wish)], datetime.now(UTC)) == ["added"]
+        assert segments(shop / "retain.toml", SECOND, "--out", tmp_path / "now.parquet").code == 0
+        after = pd.read_parquet(tmp_path / "now.parquet")["customer_id"]
+        assert set(before) - set(after) == {told}
+    finally:
+        back = {**wish, "event_id": "w2", "data": {"time": "2024-07-01T11:00:00", "opted_out": False}}
+        log.add([ConsentEvent.model_validate(back)], datetime.now(UTC))
+        log.close()

@@ -7,7 +7,7 @@ the engine that holds the tables runs it.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import ibis
@@ -32,12 +32,15 @@ from features.surveys import SURVEYS
 from features.tables import Tables
 from features.trend import TREND
 
-__all__ = ["FAMILIES", "FEATURES", "customer_features", "features_at", "with_calendar"]
+__all__ = ["EVENT_TABLES", "FAMILIES", "FEATURES", "customer_features", "features_at", "with_calendar"]
 
 _ORDER_FAMILIES: tuple[Family, ...] = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
 _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
 FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, HOLIDAYS, *_EVENT_FAMILIES, LOYALTY)
 FEATURES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.names)
+EVENT_TABLES: tuple[str, ...] = tuple(family.source for family in _EVENT_FAMILIES)
+"""Tables of events that features are made of."""
+
 _KEYS = ["as_of", "customer_id"]
 
 
@@ -81,7 +84,9 @@ def with_calendar(cuts: ir.Table, tables: Tables) -> ir.Table:
     return cuts if tables.calendar is None else at_as_of(cuts, tables.calendar)
 
 
-def features_at(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
+def features_at(
+    tables: Tables, cuts: ir.Table, facts: ir.Table, *, without_rows: Collection[str] = ()
+) -> ir.Table:
     """`customer_features` at the days of a table.
 
     Parameters
@@ -93,8 +98,14 @@ def features_at(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
     facts : ir.Table
         `day_facts` of the orders, where they are kept. `line_facts` give the same features where the orders have
         arrival times, and spare the engine one summing up.
+    without_rows : collection of str
+        Tables of events that are there and empty: their features are told without reading them.
     """
-    customers = _with_events(_from_orders(tables, cuts, facts), tables, cuts)
+    customers = _from_orders(tables, cuts, facts)
+    of_events = [family for family in _EVENT_FAMILIES if _is_known(family, tables)]
+    told = [family for family in of_events if family.source not in without_rows]
+    silent = [family for family in of_events if family.source in without_rows]
+    customers = _with_events(customers, told, tables, cuts).mutate(**_of_no_rows(silent))
     known = {name for family in FAMILIES if _is_known(family, tables) for name in family.names}
     customers = customers.mutate(**{n: ibis.null("float64") for n in FEATURES if n not in known})
     customers = customers.mutate(**LOYALTY.derived(customers))
@@ -124,8 +135,7 @@ def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
     return table.mutate(**dict(ChainMap(*derived)))
 
 
-def _with_events(customers: ir.Table, tables: Tables, cuts: ir.Table) -> ir.Table:
-    families = [family for family in _EVENT_FAMILIES if _is_known(family, tables)]
+def _with_events(customers: ir.Table, families: Sequence[Family], tables: Tables, cuts: ir.Table) -> ir.Table:
     if not families:
         return customers
     events = known_events(tables, families, cuts)
@@ -135,3 +145,12 @@ def _with_events(customers: ir.Table, tables: Tables, cuts: ir.Table) -> ir.Tabl
     columns = {name: joined[name].cast("float64") for family in families for name in family.names}
     filled = {name: columns[name].fill_null(0.0) for family in families for name in family.fill}
     return joined.mutate(**columns | filled)
+
+
+def _of_no_rows(families: Sequence[Family]) -> dict[str, ir.Scalar]:
+    """What `_with_events` gives where no customer has a row."""
+    return {
+        name: ibis.literal(0.0) if name in family.fill else ibis.null("float64")
+        for family in families
+        for name in family.names
+    }

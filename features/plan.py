@@ -30,7 +30,7 @@ from features.contract import TABLES
 from features.days import day_facts, line_facts
 from features.errors import ConfigError, InputError
 from features.frames import connect, empty_table, typed_frames
-from features.pipeline import features_at, with_calendar
+from features.pipeline import EVENT_TABLES, features_at, with_calendar
 from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
 from features.tables import Tables
@@ -57,11 +57,14 @@ _BY_VALUES = "statistics_propagation,compressed_materialization"
 class Plan:
     """A statement, the columns it must give (the engine widens sums beyond 64 bits by itself), and the statement of
     what is known beforehand of the cut-off days.
+
+    ``alone`` gives the same where no table but the orders has rows, and reads no other.
     """
 
     statement: str
     schema: pa.Schema
     cuts: str
+    alone: str = ""
 
 
 def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
@@ -154,6 +157,7 @@ class FeatureEngine:
         self._plan = live_plan(country, self._names)
         self._engine.execute(f"CREATE TABLE {CUTS} AS {self._plan.cuts}")
         self._engine.execute(f"PREPARE features AS {self._plan.statement}")
+        self._engine.execute(f"PREPARE features_alone AS {self._plan.alone}")
 
     def fetch(self, tables: Mapping[str, pd.DataFrame | pa.Table] | pa.Table, as_of: date) -> pa.Table:
         """The rows of `customer_features` for the customers of some order lines.
@@ -179,7 +183,9 @@ class FeatureEngine:
         try:
             for name, rows in typed.items():
                 self._asked[name].rows = _whole(rows, self._empty[name].schema)
-            return _arrow(self._engine.execute("EXECUTE features").fetchnumpy(), self._plan.schema)
+            events = any(rows.num_rows for name, rows in typed.items() if name != "orders")
+            found = self._engine.execute("EXECUTE features" if events else "EXECUTE features_alone")
+            return _arrow(found.fetchnumpy(), self._plan.schema)
         finally:
             for name in typed:
                 self._asked[name].rows = self._empty[name]
@@ -293,9 +299,11 @@ def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
     if kept_facts:
         facts = ibis.table(day_facts(tables.orders).schema(), name=FACTS)
         found = features_at(tables, known, facts)
-    else:
-        found = features_at(tables, ibis.table(known.schema(), name=CUTS), line_facts(tables.orders))
-    return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known))
+        return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known))
+    known_days, facts = ibis.table(known.schema(), name=CUTS), line_facts(tables.orders)
+    found = features_at(tables, known_days, facts)
+    alone = features_at(tables, known_days, facts, without_rows=EVENT_TABLES)
+    return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known), _sql(alone))
 
 
 def _unbound(shape: _Shape) -> Tables:

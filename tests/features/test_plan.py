@@ -18,7 +18,7 @@ from features.contract import TABLES
 from features.errors import ConfigError, InputError
 from features.frames import empty_table, tables_from_frames
 from features.pipeline import customer_features
-from features.plan import FeatureEngine, fetch_features
+from features.plan import FeatureEngine, fetch_features, live_plan
 from retain.shop import ShopSettings, simulate
 from tests.features.feature_runs import line_rows, lines_frame, random_events, random_shop
 
@@ -174,6 +174,23 @@ def test_a_table_left_out_counts_as_empty_and_nothing_of_it_stays_behind(whole_e
     given_ = bits(whole_engine.fetch({"orders": orders, **events}, DAY))
     assert bits(whole_engine.fetch(orders, DAY)) == expected != given_
     assert whole_engine.fetch(events, DAY).num_rows == 0
+
+
+@settings(max_examples=8)
+@given(rows=line_rows())
+def test_where_only_orders_have_rows_the_shorter_statement_gives_the_same_bits(whole_engine, rows) -> None:
+    """The rows of somebody else keep the engine from taking the shorter one."""
+    orders = lines_frame(rows)
+    others = random_events(9, 5)
+    others = {name: events.assign(customer_id="somebody else") for name, events in others.items()}
+    expected = bits(whole_engine.fetch({"orders": orders, **others}, DAY))
+    assert bits(whole_engine.fetch(orders, DAY)) == expected
+
+
+def test_the_shorter_statement_reads_no_events() -> None:
+    plan = live_plan("", tuple(TABLES))
+    events = [f'"{name}"' for name in TABLES if name not in ("orders", "customers")]
+    assert all(name in plan.statement and name not in plan.alone for name in events)
 
 
 def test_tables_that_the_shop_has_not_are_refused(engine) -> None:

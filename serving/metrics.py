@@ -74,7 +74,7 @@ class Metrics:
         """All series of all workers, as Prometheus reads them."""
         registry = CollectorRegistry()
         if values.ValueClass is not values.MutexValue:
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry)
         else:
             registry.register(_Others(self._own))
         registry.register(self._version)

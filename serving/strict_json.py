@@ -75,26 +75,20 @@ def _no_constant(_text: str) -> None:
     raise _Doubt
 
 
-def _plain_decimal(text: str) -> float:
-    value = float(text)
-    if value - value != 0.0:
-        raise _Doubt
-    return value
+# Made once; it takes good documents, which nearly all are, and leaves the others to `_Reader`. Numbers it reads
+# without asking anybody, so it gets no text in which one may be too long or too large.
+_quick = json.JSONDecoder(object_pairs_hook=_plain_pairs, parse_constant=_no_constant).decode
+_ONE_DIGIT = bytes.maketrans(b"123456789E", b"000000000e")
+_LONG, _LARGE = b"0" * (_MAX_DIGITS + 1), b"e000"
 
 
-def _plain_whole(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise _Doubt
-    return int(text)
+def _may_be_odd(body: bytes) -> bool:
+    """Whether a body may hold a number of many digits or of a large exponent, or an escaped character.
 
-
-# Made once; it takes good documents, which nearly all are, and leaves the others to `_Reader`.
-_quick = json.JSONDecoder(
-    object_pairs_hook=_plain_pairs,
-    parse_constant=_no_constant,
-    parse_float=_plain_decimal,
-    parse_int=_plain_whole,
-).decode
+    A translation and two searches cost a tenth of a regular expression.
+    """
+    flat = body.translate(_ONE_DIGIT, b"+-")
+    return _LONG in flat or _LARGE in flat or b"\\u" in body
 
 
 def strict_json(body: bytes) -> Any:
@@ -125,7 +119,7 @@ def strict_json(body: bytes) -> Any:
     serving.refusal.Refusal: customers[0].amount: is given twice in one object; give it once
     """
     text = _text_of(body)
-    if b"\\u" not in body:
+    if not _may_be_odd(body):
         with suppress(_Doubt, ValueError, RecursionError):
             return _quick(text)
     reader = _Reader()

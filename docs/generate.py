@@ -40,6 +40,7 @@ PAGES = (
     "docs/tables.md",
 )
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+_PARAMETER = re.compile(r"^(\w+) : .*\n((?:    .*\n?)+)", re.MULTILINE)
 _LONGEST_SIGNATURE = 160
 
 
@@ -152,10 +153,14 @@ def _configuration() -> str:
 
 
 def _section(name: str, model: dict[str, Any]) -> str:
-    head = f"### `[{name}]`\n\n{_prose(model.get('description', ''))}\n\n" if name else ""
-    required = model.get("required", ())
-    rows = ((f"`{key}`", _kind(f), _default(f, key in required)) for key, f in model["properties"].items())
-    return head + table(("Key", "Values", "Default"), rows)
+    text, _, told = inspect.cleandoc(model.get("description", "")).partition("\n\nParameters\n----------\n")
+    head = f"### `[{name}]`\n\n{_prose(text)}\n\n" if name else ""
+    required, meant = model.get("required", ()), dict(_PARAMETER.findall(told))
+    rows = (
+        (f"`{key}`", _kind(f), _default(f, key in required), *([meant.get(key, "")] if meant else []))
+        for key, f in model["properties"].items()
+    )
+    return head + table(("Key", "Values", "Default", *(["Meaning"] if meant else [])), rows)
 
 
 def _model_name(field: dict[str, Any]) -> str:
@@ -218,7 +223,8 @@ _SHOWN = (
         "Survey",
         "Campaign",
     ),
-    *("Referral", "CustomerResult", "DecideRequest", "Decision", "EventsRequest", "EventResult", "ModelInfo"),
+    *("Referral", "Consent", "Outcome", "CustomerResult", "DecideRequest", "Decision", "EventsRequest"),
+    *("EventResult", "ModelInfo", "Status"),
 )
 
 

@@ -8,9 +8,11 @@
     retain score --out list.csv     # one row per customer: who may leave, what they are worth, what to do
     retain serve                    # the same numbers over HTTP
 
-and five more to look closer: ``retain features`` (the customer table and what its columns mean), ``retain
-backtest`` (past days scored again and compared with what came), ``retain demo`` (all of it on a simulated
-shop), ``retain config`` and ``retain doctor`` (what is in force, and what is broken).
+From there to decisions: ``retain segments``, ``audit``, ``decide``, ``results``, ``offline-test``. To look closer:
+``retain features`` (the customer table and what its columns mean), ``backtest``, ``tune``, ``card``, ``explain``,
+``demo`` (all of it on a simulated shop), ``config`` and ``doctor`` (what is in force, and what is broken). Beside a
+running endpoint: ``retain keys``, ``trail``, ``agent`` (follows the champion of MLflow: `agent`) and
+``bench-endpoint`` (asks as many clients would: `pressure`).
 
 How a command runs:
 
@@ -27,7 +29,8 @@ How ``retain init`` understands files nobody has described: `sources` and `heads
 Chinese) and values, `imports` rewrites files that need more than a mapping, `proposal` puts the answer
 together, `start` writes it as commented TOML (`toml_text`).
 
-`shop` simulates a retailer whose truth is known, for the demo and for tests; `health` is what ``doctor`` asks.
+`shop` simulates a retailer whose truth is known, for the demo and for tests; `health` is what ``doctor`` asks; `client`
+is for programs that ask an endpoint.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _serving(config: Path, customer: str, lang: Lang) -> list[str]:
     from retain.config import load_config
 
     text, port = _TEXTS[lang], load_config(config).config.serving.port
-    body = shlex.quote(f'{{"customer_ids": ["{customer}"]}}')
+    body = shlex.quote(f'{{"customer_id": "{customer}"}}')
     address = f"http://127.0.0.1:{port}/v1/score"
     ask = f"curl -s -H 'Content-Type: application/json' --data {body} {address}"
     serve = f"{_program()} serve -c {shlex.quote(str(config))}"

@@ -161,6 +161,13 @@ model_name = "retain"
 # The endpoint; beyond this machine it needs keys: `retain keys add --role score` · 预测服务;对外开放前须先创建密钥
 host = "127.0.0.1"
 port = 3000
+# Processes that answer, about one per core · 应答进程数,约每核一个
+workers = 1
+# Seconds between two looks for a new champion in MLflow; 0: not fetched by the endpoint · 从 MLflow 拉取新模型的间隔(秒)
+pull_seconds = 0
+# Keep each customer's rows beside the list, so that a score by id knows what was told since
+# 保留每位客户的明细,使按编号查询的得分计入名单之后的新事件
+histories = true
 
 [strategies]
 # Share of customers called high in value; multiples of the churn window until lapsed and lost

@@ -14,7 +14,7 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;border-bottom:1px solid #ddd;padding:.3rem}"
-    "code,pre{background:#f4f4f4;padding:.1rem .3rem}pre{padding:.7rem;overflow:auto}"
+    "code,pre{background:#f4f4f4;padding:.1rem .3rem}pre{padding:.7rem;white-space:pre-wrap;overflow-wrap:anywhere}"
 )
 
 
@@ -63,6 +63,8 @@ def _routes(paths: Mapping[str, Any]) -> Iterator[str]:
 def _examples(document: Mapping[str, Any]) -> Iterator[str]:
     key = ' -H "Authorization: Bearer $KEY"' if document.get("security") else ""
     for path, methods in document["paths"].items():
+        if "post" in methods:
+            yield f"<h3><code>POST {escape(path)}</code></h3>"
         content = methods.get("post", {}).get("requestBody", {}).get("content", {})
         for example in content.get("application/json", {}).get("examples", {}).values():
             body = json.dumps(example["value"], ensure_ascii=False)

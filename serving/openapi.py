@@ -139,13 +139,13 @@ def openapi(settings: ServingSettings, *, keyed: bool) -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )
     security: dict[str, Any] = {"security": [{"bearer": []}, {"apiKey": []}]} if keyed else {}
-    told = f"{settings.max_rows} customers at a time, {settings.max_body_bytes} bytes, batches of"
+    told = f"{settings.max_rows:,} customers at a time, {settings.max_body_bytes:,} bytes, batches of"
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Retain",
             "version": version("retain"),
-            "description": f"At most {told} {settings.max_batch_bytes} bytes.",
+            "description": f"At most {told} {settings.max_batch_bytes:,} bytes.",
         },
         **security,
         "paths": _paths({model: ref for (model, _), ref in refs.items()}),

@@ -14,6 +14,18 @@ class ServingSettings(BaseModel):
 
     Parameters
     ----------
+    host : str
+        Address it listens on.
+    port : int
+        Port it listens on; 0 takes a free one.
+    max_body_bytes : int
+        Largest body of all routes but batches.
+    max_rows : int
+        Customers in one batch.
+    max_id_length : int
+        Characters of a customer's id.
+    max_concurrency : int
+        Decisions at a time per worker, and as many events; the rest are told 429.
     workers : int
         Processes that answer, 1 to 64; about one per core.
     pull_seconds : float

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 import pytest
 import typer
+from pydantic import ValidationError
 
 from retain import cli
+from retain.shop import ShopSettings, simulate
 from serving.refusal import refusal_of
 from serving.schemas import BatchRequest
 from serving.shapes import SHAPES
 from serving.strict_json import strict_json
+from tests.retain.command_runs import make_model, retain
 from training.build import MIN_CUSTOMERS, MIN_REPEATERS
 from training.fit import MIN_EVENTS, MIN_ROWS
 from training.panel import MAX_SNAPSHOTS, MIN_HISTORY_DAYS, STEP_DAYS
@@ -27,7 +34,11 @@ from training.panel import MAX_SNAPSHOTS, MIN_HISTORY_DAYS, STEP_DAYS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 # Written by `make bench` and its like; a checkout may not have them yet.
-MEASURED = {f"benchmark_{n}.md" for n in ("steps", "online_retail", "quality", "btyd", "treated", "proof")}
+_MEASURED = ("steps", "online_retail", "quality", "btyd", "treated", "proof")
+_ENDPOINT = ("endpoint", "endpoint_abuse", "endpoint_processes")
+MEASURED = {f"benchmark_{name}.md" for name in (*_MEASURED, *_ENDPOINT)}
+PROGRAM = "import sys; from retain.cli import main; sys.exit(main())"
+THEIRS = "http://127.0.0.1:3000"
 
 
 def shown(path: Path) -> str:
@@ -134,9 +145,11 @@ def test_requests_of_the_pages_are_understood(route: str, body: str) -> None:
 
 def test_the_refusal_shown_is_what_the_endpoint_says() -> None:
     body = {"customers": [{"customer_id": "a", "orders": [{"time": "2026-01-01", "amount": "9.5"}]}]}
-    with pytest.raises(ValueError, match="amount") as caught:
+    with pytest.raises(ValidationError, match="amount") as caught:
         BatchRequest.model_validate_json(json.dumps(body))
-    assert refusal_of(caught.value).document() == json.loads(blocks(read("docs/guide_apps.md"), "json")[0])
+    assert refusal_of(caught.value).document() == json.loads(
+        blocks(read("docs/guide_apps.md"), "json refusal")[0]
+    )
 
 
 def test_the_status_codes_told_are_those_of_the_endpoint() -> None:
@@ -152,3 +165,73 @@ def test_the_rungs_told_are_those_of_the_code() -> None:
     assert f"{MIN_ROWS} labelled rows, {MIN_EVENTS} customers of the rarer outcome" in guide
     assert f"every {STEP_DAYS} days" in guide
     assert f"{MAX_SNAPSHOTS} at most, the first {MIN_HISTORY_DAYS} days after" in guide
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny shop that has a model, a list, decisions and ready features."""
+    folder = tmp_path_factory.mktemp("guide")
+    orders = simulate(ShopSettings(customers=60, days=500, seed=5)).tables["orders"]
+    pacsv.write_csv(orders, folder / "orders.csv")
+    config, day = folder / "retain.toml", pc.max(orders["time"]).as_py().date() + timedelta(days=1)
+    said = [retain("init", folder / "orders.csv", "-c", config, "--churn-window", "45", "--quiet")]
+    make_model(config, day, evidence="btyd")
+    said.append(retain("score", "-c", config, "--out", folder / "list.csv", "--quiet"))
+    said.append(retain("decide", "-c", config, "--budget", "500", "--out", folder / "queue.csv", "--quiet"))
+    said.append(retain("features", "-c", config, "--out", folder / "features.parquet", "--quiet"))
+    assert [one.code for one in said] == [0] * 4, said
+    return folder
+
+
+@pytest.fixture(scope="module")
+def endpoint(shop: Path) -> Iterator[str]:
+    """The address of an endpoint that answers for the tiny shop."""
+    words = [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=shop, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            text = ""
+            while not text.endswith("}\n"):
+                line = process.stdout.readline() if process.stdout else ""
+                assert line, "the endpoint ended before it answered"
+                text += line
+            yield json.loads(text)["address"]
+        finally:
+            process.terminate()
+            assert process.wait(timeout=60) == 0
+
+
+def misfits(shown: Any, answer: Any, where: str = "") -> list[str]:
+    """Places where what a page shows is not of the answer; numbers and texts may differ, words of the endpoint not."""
+    if isinstance(shown, dict) and isinstance(answer, dict):
+        parts = [misfits(shown[name], answer.get(name), f"{where}.{name}") for name in shown]
+        return [part for found in parts for part in found]
+    if isinstance(shown, list) and isinstance(answer, list) and len(shown) == len(answer):
+        parts = [misfits(*two, f"{where}[]") for two in zip(shown, answer, strict=True)]
+        return [part for found in parts for part in found]
+    fixed = isinstance(shown, bool) or where.endswith((".error", ".made", "[].status"))
+    fits = shown == answer if fixed else type(shown) is type(answer)
+    return [] if fits else [f"{where}: {shown!r}, {answer!r}"]
+
+
+def test_the_calls_of_the_guide_are_answered_as_shown(endpoint: str) -> None:
+    pairs = re.findall(
+        r"^```bash ask\n(.*?)^```\n\n```json\n(.*?)^```$", read("docs/guide_apps.md"), re.M | re.S
+    )
+    assert len(pairs) == read("docs/guide_apps.md").count("```bash ask") >= 9
+    for call, shown in pairs:
+        words = shlex.split(call.replace(THEIRS, endpoint))
+        answered = subprocess.run([*words, "--fail-with-body"], capture_output=True, text=True, check=False)
+        assert answered.returncode == 0, (call, answered.stdout)
+        assert not misfits(json.loads(shown), json.loads(answered.stdout)), call
+
+
+def test_the_client_of_the_guide_does_what_is_told(
+    endpoint: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    space: dict[str, Any] = {}
+    for block in blocks(read("docs/guide_apps.md"), "python client"):
+        exec(compile(block.replace(THEIRS, endpoint), "guide_apps.md", "exec"), space)
+    assert "True added" in capsys.readouterr().out
+    assert space["score"].found

@@ -134,8 +134,8 @@ def test_the_readmes_request_is_answered_with_the_row_of_the_list(listed, addres
     header = dict([words[words.index("-H") + 1].split(": ")])
     request = urllib.request.Request(address + route, data=body.encode(), headers=header)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        result = json.load(answer)["results"][0]
-    row = next(row for row in listed if row["customer_id"] == json.loads(body)["customer_ids"][0])
+        result = json.load(answer)
+    row = next(row for row in listed if row["customer_id"] == json.loads(body)["customer_id"])
     assert result["found"]
     numbers = [name for name in row if name.startswith(("churn_p", "expected_v", "expected_o", "clv"))]
     assert {name: result[name] for name in numbers} == {name: float(row[name]) for name in numbers}

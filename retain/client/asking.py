@@ -204,7 +204,7 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _request_id() -> Mapping[str, str]:
-    """One name for a question and its retries, by which the endpoint's trail can be searched."""
+    """One name for a question and its retries; it comes back with the answer, and stands in logs of proxies."""
     return {"x-request-id": uuid.uuid4().hex}
 
 

@@ -97,7 +97,7 @@ def test_the_commands_shown_can_be_pasted(document) -> None:
     assert load_config(Path(serve[serve.index("-c") + 1])).config.data.orders is not None
     ask = next(shlex.split(line.partition(":")[2]) for line in lines if line.startswith("Then ask:"))
     body = json.loads(ask[ask.index("--data") + 1])
-    assert body == {"customer_ids": [found["customer_id"].iloc[0]]}
+    assert body == {"customer_id": found["customer_id"].iloc[0]}
 
 
 def test_a_shop_that_cannot_be_judged_is_told_as_such(document) -> None:

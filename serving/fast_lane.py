@@ -18,11 +18,13 @@ from serving.lookup import Stored, without_reasons
 from serving.refusal import Refusal, fitted
 from serving.row_text import found_text, unknown_text
 from serving.schemas import ScoreRequest
+from serving.wanted import Wanted
 
 __all__ = ["NOT_LISTED", "NO_CONTACT", "FastLane", "Lookups", "no_list", "no_purchase", "stored_row"]
 
 NOT_LISTED = "not in the latest list"
 NO_CONTACT = "wants no contact"
+_WITH, _WITHOUT = Wanted(reasons=True), Wanted()
 
 
 class Lookups(Protocol):
@@ -69,14 +71,14 @@ class FastLane:
         asked.customers = 1
         customer_id, reasons = _plain(document)
         if customer_id is not None:
-            return await self._by_id(customer_id, None, asked, reasons=reasons)
+            return await self._by_id(customer_id, None, asked, wanted=_WITH if reasons else _WITHOUT)
         request = fitted(ScoreRequest, document)
         if request.customer is not None:
             self._check_id(request.customer.customer_id, "customer.customer_id")
         elif request.features is None:
-            return await self._by_id(str(request.customer_id), request.as_of, asked, reasons=request.reasons)
+            return await self._by_id(str(request.customer_id), request.as_of, asked, wanted=request.wanted)
         elif not request.reasons:
-            return await self._by_features(request, asked)
+            return request.wanted.narrowed(await self._by_features(request, asked))
         return None
 
     async def customer(self, customer_id: str, asked: Asked) -> str:
@@ -98,7 +100,7 @@ class FastLane:
         return row
 
     async def _by_id(
-        self, customer_id: str, as_of: date | None, asked: Asked, *, reasons: bool
+        self, customer_id: str, as_of: date | None, asked: Asked, *, wanted: Wanted
     ) -> str | None:
         self._check_id(customer_id, "customer_id")
         stored = await self._get(customer_id)
@@ -110,7 +112,7 @@ class FastLane:
         if row is None or stored.opted_out:
             return unknown_text(customer_id, NOT_LISTED if row is None else NO_CONTACT)
         asked.model_version = stored.model_version
-        return found_text(row if reasons else without_reasons(row))
+        return wanted.narrowed(found_text(row if wanted.reasons else without_reasons(row)))
 
     async def _by_features(self, request: ScoreRequest, asked: Asked) -> str:
         customer_id, as_of = str(request.customer_id), request.as_of
@@ -121,7 +123,9 @@ class FastLane:
                 raise no_day()
             as_of = date.fromisoformat(stored.as_of)
         features, served = feature_matrix([request.features.__dict__]), self._models.served
-        found = score_features(features, [customer_id], as_of, served=served, asked=asked, reasons=False)
+        found = score_features(
+            features, [customer_id], as_of, served=served, asked=asked, wanted=request.wanted
+        )
         row = found.get(customer_id)
         return unknown_text(customer_id, no_purchase(as_of)) if row is None else found_text(row)
 

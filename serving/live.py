@@ -33,6 +33,7 @@ from serving.row_text import batch_text, found_text, unknown_text
 from serving.schemas import BatchRequest, FeatureRow, ScoreRequest
 from serving.settings import ServingSettings
 from serving.table_rows import ROWS, CustomerTables, OrderLine
+from serving.wanted import Wanted
 from strategies.frameworks import FrameworkSettings
 from strategies.settings import StrategySettings
 
@@ -106,7 +107,8 @@ class Live:
         Refusal
             There is no list or no day to score for, or the database cannot be read.
         """
-        many: dict[str, object] = {"as_of": request.as_of, "reasons": request.reasons}
+        given = {"as_of", "reasons", "columns"}
+        many: dict[str, object] = {name: getattr(request, name) for name in given}
         if request.customer is not None:
             many["customers"] = [request.customer]
         elif request.features is None:
@@ -158,10 +160,12 @@ class Live:
         """Score one made-up customer, so that the first who is asked for need not wait."""
         order = OrderLine.model_validate({"time": "2026-01-05", "amount": 10.0})
         warm = {"warm": {"orders": [dict(order)]}}
-        self._scored(warm, date(2026, 4, 1), served=self._models.served, asked=Asked(), reasons=True)
+        self._scored(
+            warm, date(2026, 4, 1), served=self._models.served, asked=Asked(), wanted=Wanted(reasons=True)
+        )
 
     def score_ids(
-        self, customer_ids: Sequence[str], as_of: date | None, *, asked: Asked, reasons: bool
+        self, customer_ids: Sequence[str], as_of: date | None, *, asked: Asked, wanted: Wanted
     ) -> dict[str, str]:
         """Answers by id: from the list, or scored anew where something was told since or another day is wanted.
 
@@ -173,8 +177,8 @@ class Live:
             The day to score for; without it the list's day, or the day after the newest event.
         asked : Asked
             Who may see whom.
-        reasons : bool
-            Give the reasons.
+        wanted : Wanted
+            Reasons or none.
         """
         found: dict[str, str] = {}
         anew: dict[str, Stored] = {}
@@ -189,11 +193,11 @@ class Live:
                 found[customer_id] = unknown_text(customer_id, NOT_LISTED if row is None else NO_CONTACT)
             else:
                 asked.model_version = stored.model_version
-                found[customer_id] = found_text(row if reasons else without_reasons(row))
-        return found | (self._scored_anew(anew, as_of, asked=asked, reasons=reasons) if anew else {})
+                found[customer_id] = found_text(row if wanted.reasons else without_reasons(row))
+        return found | (self._scored_anew(anew, as_of, asked=asked, wanted=wanted) if anew else {})
 
     def score_customers(
-        self, customers: Sequence[CustomerTables], as_of: date | None, *, asked: Asked, reasons: bool
+        self, customers: Sequence[CustomerTables], as_of: date | None, *, asked: Asked, wanted: Wanted
     ) -> dict[str, str]:
         """Answers from the rows of customers, each given once; without a day as `score_ids` takes it."""
         listed = None if as_of else self._listed_day()
@@ -203,12 +207,12 @@ class Live:
             days.setdefault(as_of or self._day(rows, listed), {})[customer.customer_id] = rows
         served, found = self._models.served, dict[str, str]()
         for day, histories in days.items():
-            scored = self._scored(histories, day, served=served, asked=asked, reasons=reasons)
+            scored = self._scored(histories, day, served=served, asked=asked, wanted=wanted)
             found |= {i: _answer(i, scored.get(i), no_purchase(day)) for i in histories}
         return found
 
     def score_feature_rows(
-        self, rows: Sequence[FeatureRow], as_of: date | None, *, asked: Asked, reasons: bool
+        self, rows: Sequence[FeatureRow], as_of: date | None, *, asked: Asked, wanted: Wanted
     ) -> dict[str, str]:
         """Answers from ready features, each customer given once; without a day they are those of the list's day."""
         day = as_of or self._listed_day()
@@ -216,46 +220,46 @@ class Live:
             raise no_day()
         ids = [row.customer_id for row in rows]
         features, served = feature_matrix(row.features.__dict__ for row in rows), self._models.served
-        found = score_features(features, ids, day, served=served, asked=asked, reasons=reasons)
+        found = score_features(features, ids, day, served=served, asked=asked, wanted=wanted)
         return {i: _answer(i, found.get(i), no_purchase(day)) for i in ids}
 
     def _results(self, request: BatchRequest, asked: Asked) -> list[str]:
-        as_of, reasons = request.as_of, request.reasons
+        as_of, wanted = request.as_of, request.wanted
         with _state_faults():
             if request.customer_ids is not None:
                 ids = request.customer_ids
-                found = self.score_ids(ids, as_of, asked=asked, reasons=reasons)
+                found = self.score_ids(ids, as_of, asked=asked, wanted=wanted)
             elif request.customers is not None:
                 ids = [customer.customer_id for customer in request.customers]
-                found = self.score_customers(request.customers, as_of, asked=asked, reasons=reasons)
+                found = self.score_customers(request.customers, as_of, asked=asked, wanted=wanted)
             else:
                 rows = request.feature_rows or []
                 ids = [row.customer_id for row in rows]
-                found = self.score_feature_rows(rows, as_of, asked=asked, reasons=reasons)
+                found = self.score_feature_rows(rows, as_of, asked=asked, wanted=wanted)
         asked.customers = len(ids)
-        return [found[customer_id] for customer_id in ids]
+        return [wanted.narrowed(found[customer_id]) for customer_id in ids]
 
     def _scored_anew(
-        self, wanted: Mapping[str, Stored], as_of: date | None, *, asked: Asked, reasons: bool
+        self, known: Mapping[str, Stored], as_of: date | None, *, asked: Asked, wanted: Wanted
     ) -> dict[str, str]:
         served, found = self._models.served, dict[str, str]()
-        days, lost = self._recent(wanted, as_of)
+        days, lost = self._recent(known, as_of)
         for day, histories in days.items():
-            found |= self._scored(histories, day, served=served, asked=asked, reasons=reasons)
-        return {i: _answer(i, found.get(i), NOT_KEPT if i in lost else NOT_LISTED) for i in wanted}
+            found |= self._scored(histories, day, served=served, asked=asked, wanted=wanted)
+        return {i: _answer(i, found.get(i), NOT_KEPT if i in lost else NOT_LISTED) for i in known}
 
     def _recent(
-        self, wanted: Mapping[str, Stored], as_of: date | None
+        self, stored: Mapping[str, Stored], as_of: date | None
     ) -> tuple[dict[date, dict[str, History]], set[str]]:
         """All that is known of customers by now, by the day to score them for; and whose past was not kept."""
-        ids = list(wanted)
+        ids = list(stored)
         known = self._past.known(ids)
         days: dict[date, dict[str, History]] = {}
         # Scored on the news alone, an old customer would pass for a new one.
-        lost = {i for i, stored in wanted.items() if stored.row is not None and i not in known.histories}
+        lost = {i for i, one in stored.items() if one.row is not None and i not in known.histories}
         for customer_id in (i for i in ids if i not in lost):
             # the list of that instant, which may be a later one than was looked up
-            day = date.fromisoformat(known.as_of or wanted[customer_id].as_of)
+            day = date.fromisoformat(known.as_of or stored[customer_id].as_of)
             news = known.told.get(customer_id)
             if news is not None:
                 day = max(day, news.day + timedelta(days=1))
@@ -264,14 +268,15 @@ class Live:
         return days, lost
 
     def _scored(
-        self, histories: Mapping[str, History], as_of: date, *, served: Served, asked: Asked, reasons: bool
+        self, histories: Mapping[str, History], as_of: date, *, served: Served, asked: Asked, wanted: Wanted
     ) -> dict[str, str]:
         ids, features = self._features(histories, as_of)
-        return score_features(features, ids, as_of, served=served, asked=asked, reasons=reasons)
+        return score_features(features, ids, as_of, served=served, asked=asked, wanted=wanted)
 
     def _features(self, histories: Mapping[str, History], as_of: date) -> tuple[list[str], Features]:
-        tables = customer_tables(histories, self._settings.feature_tables, self._settings.timezone)
-        return self._engines.fetch(tables, as_of)
+        told = {name for rows in histories.values() for name, known in rows.items() if known}
+        names = [name for name in self._settings.feature_tables if name == "orders" or name in told]
+        return self._engines.fetch(customer_tables(histories, names, self._settings.timezone), as_of)
 
     def _listed_day(self) -> date | None:
         # Any id will do: the day of the list comes with each.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from features.pipeline import FEATURES
 from serving.asked import Asked
 from serving.row_text import row_text
+from serving.wanted import Wanted
 
 __all__ = ["PURCHASES", "Features", "Models", "Scores", "Served", "feature_matrix", "score_features"]
 
@@ -32,6 +33,9 @@ class Scores(Protocol):
         self, features: Features, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
     ) -> list[str]:
         """The same as JSON text."""
+
+    def risk_texts(self, features: Features, customer_ids: Sequence[str], as_of: date) -> list[str]:
+        """The risk alone, as JSON text."""
 
 
 class Served(Protocol):
@@ -73,7 +77,7 @@ def score_features(
     *,
     served: Served,
     asked: Asked,
-    reasons: bool,
+    wanted: Wanted,
 ) -> dict[str, str]:
     """Rows as JSON text, by customer.
 
@@ -89,8 +93,8 @@ def score_features(
         The model.
     asked : Asked
         Told which model answered; customers that its key does not cover are left out.
-    reasons : bool
-        Give the reasons.
+    wanted : Wanted
+        Reasons or none; the risk alone is told sooner.
 
     Returns
     -------
@@ -105,7 +109,10 @@ def score_features(
     if not len(customer_ids):
         return {}
     if asked.scoped:
-        rows = served.scorer.answer_rows(features, customer_ids, as_of, explain=reasons)
+        rows = served.scorer.answer_rows(features, customer_ids, as_of, explain=wanted.reasons)
         return {row["customer_id"]: row_text(row) for row in rows if asked.covers(row)}
-    texts = served.scorer.answer_texts(features, customer_ids, as_of, explain=reasons)
+    if wanted.risk_alone and not asked.scoped:
+        texts = served.scorer.risk_texts(features, customer_ids, as_of)
+        return dict(zip(customer_ids, texts, strict=True))
+    texts = served.scorer.answer_texts(features, customer_ids, as_of, explain=wanted.reasons)
     return dict(zip(customer_ids, texts, strict=True))

@@ -38,6 +38,11 @@ class PassingScorer:
             rows.append(row | ({"reasons": "late", "reasons_zh": "久未下单"} if explain else {}))
         return rows
 
+    def risk_texts(self, *given: Any) -> list[str]:
+        shown = ("customer_id", "as_of", "model_version")
+        rows = [{name: row[name] for name in shown} for row in self.answer_rows(*given)]
+        return [row_text({**row, "churn_probability": 0.5}) for row in rows]
+
     def answer_texts(self, *given: Any, **more: Any) -> list[str]:
         return [row_text(row) for row in self.answer_rows(*given, **more)]
 

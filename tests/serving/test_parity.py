@@ -28,6 +28,7 @@ from serving.asked import Asked
 from serving.lists import write_list
 from serving.live import Live, LiveSettings
 from serving.lookup import Lookup
+from serving.refusal import Refusal
 from serving.schemas import BatchRequest
 from serving.scorer import Scorer
 from serving.settings import ServingSettings
@@ -296,3 +297,22 @@ def test_the_files_hold_the_same_bits(tmp_path: Path, scored, listed, ending: st
         floats = {n for row in listed.values() for n, value in row.items() if isinstance(value, bytes)}
         read = [{n: (float(v) if n in floats else v) if v else None for n, v in row.items()} for row in texts]
     assert {row["customer_id"]: bits(row) for row in read} == listed
+
+
+@pytest.mark.parametrize("columns", [["churn_probability"], ["clv", "churn_percentile", "strategy"]])
+def test_some_columns_have_the_bits_of_the_list(live, asked, listed, columns: list[str]) -> None:
+    ids = sorted(listed)[:40]
+    some = [{"customer_id": i, "orders": asked[i]} for i in ids]
+    day = DAY.isoformat()
+    by_rows = answers(live, customers=some, as_of=day, columns=columns, reasons=False)
+    by_id = answers(live, customer_ids=ids, columns=columns, reasons=False)
+    assert by_rows == by_id
+    kept = ("customer_id", "as_of", "model_version", *columns)
+    assert rows_of(by_id) == {i: {name: listed[i][name] for name in listed[i] if name in kept} for i in ids}
+
+
+def test_a_column_that_the_list_lacks_is_named(live, listed) -> None:
+    with pytest.raises(Refusal, match=r"columns\[1\]: is no column of the list") as caught:
+        answers(live, customer_ids=[min(listed)], columns=["clv", "shoe_size"])
+    assert (caught.value.status, caught.value.field) == (400, "columns[1]")
+    assert answers(live, customer_ids=["nobody"], columns=["shoe_size"])[0]["found"] is False

@@ -122,9 +122,11 @@ class Bundle:
         closed = ahead.at(self._horizons)
         rows = _completed(features, closed)
         probability = self._churn(closed, rows, as_of)
-        percentile = np.minimum(self._grid.searchsorted(probability, side="left"), 100)
-        found = {"churn_probability": probability, "churn_percentile": percentile.astype(np.float64)}
-        return found | self.curve.predict(ahead, rows, as_of, probability, self.window_days)
+        return self._risk(probability) | self.curve.predict(ahead, rows, as_of, probability, self.window_days)
+
+    def risk(self, features: Rows, as_of: date) -> dict[str, Floats]:
+        """``churn_probability`` and ``churn_percentile`` alone, bit for bit as `answers` has them, in less time."""
+        return self._risk(self.churn_probability(features, as_of))
 
     def churn_probability(self, features: Rows, as_of: date) -> Floats:
         """P(no order within the window) alone, bit for bit that of `predict`: without the value it is soon told."""
@@ -239,6 +241,10 @@ class Bundle:
                 "compute them with features.pipeline.customer_features"
             )
         return matrix_of(features, FEATURES)
+
+    def _risk(self, probability: Floats) -> dict[str, Floats]:
+        percentile = np.minimum(self._grid.searchsorted(probability, side="left"), 100)
+        return {"churn_probability": probability, "churn_percentile": percentile.astype(np.float64)}
 
     def _churn(self, closed: Ahead, rows: Rows, as_of: date) -> Floats:
         return sigmoid(self.churn.raw(self._log_odds(closed), rows, as_of))

@@ -32,6 +32,7 @@ __all__ = ["main"]
 PEERS = Path(__file__).with_name("endpoint_peers.py")
 CLIENTS = (1, 16)
 LINES = 50
+RISK, WHOLE = "risk from ready features", "whole row from ready features"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def questions(shop: Shop) -> dict[str, dict[str, list[bytes]]]:
         return http_request("POST", path, asked(body), key=shop.key)
 
     by_id = [post({"customer_id": name}) for name in one]
-    ready = [post({"customer_id": name, "features": row, "as_of": day}) for name, row, day in rows]
+    whole = [{"customer_id": name, "features": row, "as_of": day} for name, row, day in rows]
+    ready = [post(body) for body in whole]
+    risk = [post({**body, "columns": ["churn_probability"]}) for body in whole]
     split = [
         http_request(
             "POST",
@@ -103,9 +106,11 @@ def questions(shop: Shop) -> dict[str, dict[str, list[bytes]]]:
         for _, row, _ in rows
     ]
     hello = [http_request("POST", "/", asked({"customer_id": name})) for name in one]
+    large = [http_request("POST", "/", asked(body)) for body in whole]
     return {
         "by id": {"retain": by_id, "fastapi": by_id, "hello": hello},
-        "ready features": {"retain": ready, "fastapi": ready, "mlflow": split, "hello": hello},
+        RISK: {"retain": risk, "fastapi": risk, "mlflow": split, "hello": large},
+        WHOLE: {"retain": ready, "fastapi": ready, "mlflow": split, "hello": large},
     }
 
 
@@ -179,7 +184,7 @@ def judged_speed(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Ratios of the speed against the peers."""
     at = {(row["kind"], row["clients"], row["server"]): row for row in rows}
     found = []
-    for kind in ("by id", "ready features"):
+    for kind in ("by id", RISK, WHOLE):
         ours, plain, least = (at[kind, 1, name] for name in ("retain", "fastapi", "hello"))
         many, plain_many = (at[kind, CLIENTS[-1], name] for name in ("retain", "fastapi"))
         p50 = ours["p50_ms"] / plain["p50_ms"]
@@ -188,13 +193,16 @@ def judged_speed(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
         found.append(Figure(f"{kind}: requests/s over FastAPI's, 16 clients", rate, "×", "≥ 1", rate >= 1))
         bare = ours["p50_ms"] / least["p50_ms"]
         found.append(Figure(f"{kind}: p50 over an ASGI hello-world's", bare, "×", "≤ 3", bare <= 3))
-    ours, served = at["ready features", CLIENTS[-1], "retain"], at["ready features", CLIENTS[-1], "mlflow"]
-    rate = ours["per_second"] / served["per_second"]
-    found.append(
-        Figure("ready features: requests/s over mlflow models serve's", rate, "×", "≥ 20", rate >= 20)
-    )
-    one = at["ready features", 1, "mlflow"]["p50_ms"] / at["ready features", 1, "retain"]["p50_ms"]
-    found.append(Figure("ready features: p50 of mlflow models serve over ours", one, "×", "≥ 20", one >= 20))
+    for kind in (RISK, WHOLE):
+        (ours, served), (one, other) = (
+            [at[kind, clients, name] for name in ("retain", "mlflow")] for clients in (CLIENTS[-1], 1)
+        )
+        rate = ours["per_second"] / served["per_second"]
+        name = f"{kind}: requests/s over mlflow models serve's, 16 clients"
+        found.append(Figure(name, rate, "×", "≥ 20", rate >= 20))
+        quicker = other["p50_ms"] / one["p50_ms"]
+        name = f"{kind}: p50 of mlflow models serve over ours"
+        found.append(Figure(name, quicker, "×", "≥ 20", quicker >= 20))
     return found
 
 
@@ -313,7 +321,7 @@ PARTS: dict[str, Callable[..., list[Figure]]] = {"lines": lines, "batches": batc
 def report(row: Mapping[str, Any]) -> None:
     """One line of progress on standard error."""
     told = f"{row['p50_ms']:8.3f} ms p50 {row['p99_ms']:8.3f} ms p99 {row['per_second']:9.1f}/s"
-    print(f"{row['kind']:<16}{row['clients']:>4} clients  {row['server']:<8}{told}", file=sys.stderr)
+    print(f"{row['kind']:<30}{row['clients']:>4} clients  {row['server']:<8}{told}", file=sys.stderr)
 
 
 def page(rows: Sequence[Mapping[str, Any]], figures: Sequence[Figure], command: str) -> str:

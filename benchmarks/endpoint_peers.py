@@ -32,6 +32,7 @@ class Asked(BaseModel):
     features: dict[str, float | None] | None = None
     as_of: str | None = None
     reasons: bool = False
+    columns: list[str] | None = None
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -79,12 +80,12 @@ def fastapi_app(config: Path) -> Any:
 
     @app.post("/v1/score", dependencies=[Depends(admitted)])
     async def score(asked: Asked) -> dict[str, Any]:
-        return answer(asked.customer_id, asked.features, asked.as_of)
+        return answer(asked)
 
     return app
 
 
-def _answers(project: Any) -> Callable[[str, dict[str, float | None] | None, str | None], dict[str, Any]]:
+def _answers(project: Any) -> Callable[[Asked], dict[str, Any]]:
     """The work itself: the stored row, or the scorer on ready features."""
     import json
     from datetime import date
@@ -98,16 +99,20 @@ def _answers(project: Any) -> Callable[[str, dict[str, float | None] | None, str
 
     scorer, lookup = champion_scorer(project), Lookup(project.store_url)
 
-    def answer(name: str, features: dict[str, float | None] | None, as_of: str | None) -> dict[str, Any]:
-        if features is None:
+    def answer(asked: Asked) -> dict[str, Any]:
+        name = asked.customer_id
+        if asked.features is None:
             stored = lookup.get(name)
             if stored is None or stored.row is None:
                 return {"customer_id": name, "found": False}
             return {"found": True, **json.loads(stored.row)}
-        given = [features[column] for column in FEATURES]
+        given = [asked.features[column] for column in FEATURES]
         matrix = np.array([[np.nan if value is None else value for value in given]])
-        day = date.fromisoformat(str(as_of))
-        return {"found": True, **scorer.answer_rows(Rows(FEATURES, matrix), [name], day)[0]}
+        rows, day = Rows(FEATURES, matrix), date.fromisoformat(str(asked.as_of))
+        if asked.columns == ["churn_probability"]:
+            risk = float(scorer.bundle.risk(rows, day)["churn_probability"][0])
+            return {"found": True, "customer_id": name, "churn_probability": risk}
+        return {"found": True, **scorer.answer_rows(rows, [name], day)[0]}
 
     return answer
 

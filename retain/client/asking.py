@@ -7,7 +7,6 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import date
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -59,11 +58,18 @@ class Client:
         self._retry = retry or Retry()
         self._http = httpx.Client(base_url=url, headers=_headers(key), timeout=timeout, transport=transport)
 
-    def score(
-        self, who: str | Row, *, features: Row | None = None, as_of: date | None = None, reasons: bool = False
-    ) -> Score:
-        """One customer, by id, by a mapping with ``customer_id`` and tables, or by id and ready features."""
-        return self._ask(calls.score(who, features=features, as_of=as_of, reasons=reasons))
+    def score(self, who: str | Row, **more: Any) -> Score:
+        """One customer, by id, by a mapping with ``customer_id`` and tables, or by id and ready features.
+
+        Parameters
+        ----------
+        who : str or mapping
+            Id, or a customer with the rows of the tables.
+        **more
+            ``features`` (mapping), ``as_of`` (date), ``reasons`` (bool), ``columns`` (names; the risk alone is
+            answered sooner); see `retain.client.calls.score`.
+        """
+        return self._ask(calls.score(who, **more))
 
     def score_batch(self, ids: Sequence[str] | None = None, **more: Any) -> Scores:
         """Many customers at once; see `retain.client.calls.batch` for the other ways."""
@@ -137,11 +143,9 @@ class AsyncClient:
             base_url=url, headers=_headers(key), timeout=timeout, transport=transport
         )
 
-    async def score(
-        self, who: str | Row, *, features: Row | None = None, as_of: date | None = None, reasons: bool = False
-    ) -> Score:
+    async def score(self, who: str | Row, **more: Any) -> Score:
         """As `Client.score`."""
-        return await self._ask(calls.score(who, features=features, as_of=as_of, reasons=reasons))
+        return await self._ask(calls.score(who, **more))
 
     async def score_batch(self, ids: Sequence[str] | None = None, **more: Any) -> Scores:
         """As `Client.score_batch`."""

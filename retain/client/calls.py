@@ -28,9 +28,14 @@ class Call(Generic[Answer]):
 
 
 def score(
-    who: str | Row, *, features: Row | None = None, as_of: date | None = None, reasons: bool = False
+    who: str | Row,
+    *,
+    features: Row | None = None,
+    as_of: date | None = None,
+    reasons: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Call[Score]:
-    """By id, by a customer with orders and other tables, or by an id with ready features.
+    """By id, by a customer with orders and other tables, or by an id with ready features; some columns or all.
 
     Examples
     --------
@@ -40,7 +45,7 @@ def score(
     asked: dict[str, Any] = {"customer_id": who} if isinstance(who, str) else {"customer": dict(who)}
     if features is not None:
         asked["features"] = dict(features)
-    return Call("POST", "/v1/score", _score, {**asked, **_day(as_of), "reasons": reasons})
+    return Call("POST", "/v1/score", _score, {**asked, **_wanted(as_of, reasons, columns)})
 
 
 def batch(
@@ -50,13 +55,14 @@ def batch(
     feature_rows: Sequence[Row] | None = None,
     as_of: date | None = None,
     reasons: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Call[Scores]:
     """Many at once: exactly one of ids, customers with their tables, and rows of ready features."""
     given = {"customer_ids": ids, "customers": customers, "feature_rows": feature_rows}
     asked = {name: list(value) for name, value in given.items() if value is not None}
     if len(asked) != 1:
         raise ValueError("give exactly one of ids, customers and feature_rows")
-    return Call("POST", "/v1/score/batch", _scores, {**asked, **_day(as_of), "reasons": reasons})
+    return Call("POST", "/v1/score/batch", _scores, {**asked, **_wanted(as_of, reasons, columns)})
 
 
 def customer(customer_id: str) -> Call[Score]:
@@ -80,8 +86,10 @@ def model() -> Call[dict[str, Any]]:
     return Call("GET", "/v1/model", dict)
 
 
-def _day(as_of: date | None) -> dict[str, str]:
-    return {} if as_of is None else {"as_of": as_of.isoformat()}
+def _wanted(as_of: date | None, reasons: bool, columns: Sequence[str] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {} if as_of is None else {"as_of": as_of.isoformat()}
+    found["reasons"] = reasons
+    return found if columns is None else {**found, "columns": list(columns)}
 
 
 def _score(answer: Any) -> Score:

@@ -59,9 +59,14 @@ def test_customers_with_tables_and_ready_features_are_sent_as_given() -> None:
     asking = client(endpoint)
     customer = {"customer_id": "007", "orders": [{"time": "2026-01-05", "amount": 9.5}]}
     asking.score(customer, reasons=True)
-    asking.score("007", features={"T": 10.0})
+    asking.score("007", features={"T": 10.0}, columns=["churn_probability"])
     assert endpoint.bodies[0] == {"customer": customer, "reasons": True}
-    assert endpoint.bodies[1] == {"customer_id": "007", "features": {"T": 10.0}, "reasons": False}
+    assert endpoint.bodies[1] == {
+        "customer_id": "007",
+        "features": {"T": 10.0},
+        "reasons": False,
+        "columns": ["churn_probability"],
+    }
 
 
 def test_a_batch_keeps_the_order_and_takes_one_kind_of_question() -> None:

@@ -23,6 +23,7 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -30,7 +31,7 @@ from features.contract import TABLES
 from features.days import day_facts, line_facts
 from features.errors import ConfigError, InputError
 from features.frames import connect, empty_table, typed_frames
-from features.pipeline import EVENT_TABLES, features_at, with_calendar
+from features.pipeline import EVENT_TABLES, FEATURES, features_at, with_calendar
 from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
 from features.tables import Tables
@@ -175,6 +176,32 @@ class FeatureEngine:
         InputError
             A table is given that the engine was not made for; else see `features.frames.tables_from_frames`.
         """
+        return _arrow(self._fetched(tables, as_of), self._plan.schema)
+
+    def fetch_matrix(
+        self, tables: Mapping[str, pd.DataFrame | pa.Table] | pa.Table, as_of: date
+    ) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """The same as `fetch`, as the ids and a matrix of `features.pipeline.FEATURES`, missing as NaN.
+
+        Examples
+        --------
+        >>> from datetime import date, datetime
+        >>> orders = pa.table({"customer_id": ["a"], "time": [datetime(2026, 1, 5)], "amount": [9.5]})
+        >>> ids, features = FeatureEngine().fetch_matrix(orders, date(2026, 1, 15))
+        >>> ids, features[0, FEATURES.index("T")]
+        (['a'], np.float64(10.0))
+        """
+        columns = self._fetched(tables, as_of)
+        ids = np.ma.getdata(columns["customer_id"]).tolist()
+        features = np.empty((len(ids), len(FEATURES)), dtype=np.float64)
+        for place, name in enumerate(FEATURES):
+            features[:, place] = np.ma.getdata(columns[name])
+            features[np.ma.getmaskarray(columns[name]), place] = np.nan
+        return ids, features
+
+    def _fetched(
+        self, tables: Mapping[str, pd.DataFrame | pa.Table] | pa.Table, as_of: date
+    ) -> dict[str, Any]:
         frames = tables if isinstance(tables, Mapping) else {"orders": tables}
         if unknown := [name for name in frames if name not in self._names]:
             raise InputError(f"table {unknown[0]!r} is none of this shop's tables ({', '.join(self._names)})")
@@ -185,7 +212,8 @@ class FeatureEngine:
                 self._asked[name].rows = _whole(rows, self._empty[name].schema)
             events = any(rows.num_rows for name, rows in typed.items() if name != "orders")
             found = self._engine.execute("EXECUTE features" if events else "EXECUTE features_alone")
-            return _arrow(found.fetchnumpy(), self._plan.schema)
+            columns: dict[str, Any] = found.fetchnumpy()
+            return columns
         finally:
             for name in typed:
                 self._asked[name].rows = self._empty[name]

@@ -55,7 +55,7 @@ def customer_tables(
 
 def sent_rows(customer: CustomerTables) -> dict[str, list[dict[str, Any]]]:
     """The rows of a customer as a program sent them, by table."""
-    return {name: [dict(row) for row in getattr(customer, name)] for name in ROWS}
+    return {name: [vars(row) for row in getattr(customer, name)] for name in ROWS}
 
 
 def with_events(history: History, events: Sequence[RowEvent]) -> dict[str, list[Mapping[str, Any]]]:

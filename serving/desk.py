@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -14,9 +14,14 @@ from serving.asked import Asked
 from serving.fast_lane import FastLane
 from serving.keys import Keys
 from serving.metrics import Metrics
+from serving.schemas import ScoreRequest
 from serving.trail_chain import Entry
 
-__all__ = ["Batches", "Desk", "Notes", "Page", "sha256_of"]
+__all__ = ["Batches", "Desk", "Notes", "Page", "Scoring", "sha256_of"]
+
+
+Scoring: TypeAlias = Callable[[ScoreRequest, Asked], str]
+"""Scores one customer, to JSON text: `serving.live.Live.one`."""
 
 
 class Batches(Protocol):
@@ -64,6 +69,8 @@ class Desk:
         The audit trail.
     metrics : Metrics, optional
         The counters.
+    live : callable, optional
+        Scores one customer in a thread, to JSON text; without it such requests go to the framework.
     close : callable
         Lets go of everything.
     """
@@ -76,6 +83,7 @@ class Desk:
     trail: Notes | None = None
     metrics: Metrics | None = None
     close: Callable[[], None] = field(default=lambda: None)
+    live: Scoring | None = None
 
     def record(self, template: str, status: int, seconds: float, *, asked: Asked, digest: str) -> None:
         """Count an answered request and note it in the trail."""

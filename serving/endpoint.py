@@ -82,7 +82,8 @@ class Endpoint:
         state : State
             Of the guard.
         batches : Batches, optional
-            Answers batches beside this process; closed with everything else.
+            Answers batches beside this process; closed with everything else. Without it the framework is asked for
+            all that takes long.
         """
         if batches is not None:
             self._opened.callback(batches.close)
@@ -100,7 +101,8 @@ class Endpoint:
         serving = self.settings.serving
         inline = self.settings.store_url.startswith("sqlite")
         fast = FastLane(self.lookup, self.models, longest_id=serving.max_id_length, inline=inline)
-        return Desk(lambda: self.keys.keys, pages, SHAPES, fast, batches, self.trail, metrics, self.close)
+        keys, live = (lambda: self.keys.keys), None if batches is None else self.live.one
+        return Desk(keys, pages, SHAPES, fast, batches, self.trail, metrics, self.close, live)
 
     def info(self) -> ModelInfo:
         """What is being served."""

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from queue import Empty, SimpleQueue
 
-import numpy as np
 import pyarrow as pa
 
-from features.pipeline import FEATURES
 from features.plan import FeatureEngine
 from serving.live_scores import Features
 
@@ -29,6 +27,7 @@ class FeatureEngines:
     Examples
     --------
     >>> from datetime import datetime
+    >>> from features.pipeline import FEATURES
     >>> orders = pa.table({"customer_id": ["a"], "time": [datetime(2026, 1, 5)], "amount": [9.5]})
     >>> ids, features = FeatureEngines().fetch({"orders": orders}, date(2026, 1, 15))
     >>> ids, features.shape == (1, len(FEATURES))
@@ -51,10 +50,7 @@ class FeatureEngines:
             engine = self._idle.get_nowait()
         except Empty:
             engine = FeatureEngine(*self._settings)
-        found = engine.fetch(tables, as_of)
+        found = engine.fetch_matrix(tables, as_of)
         # An engine that failed is not used again.
         self._idle.put(engine)
-        features = np.empty((found.num_rows, len(FEATURES)), dtype=np.float64)
-        for place, name in enumerate(FEATURES):
-            features[:, place] = found.column(name).to_numpy()
-        return found.column("customer_id").to_pylist(), features
+        return found

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from serving.access import admit, check_role
 from serving.asked import ASKED, Asked
 from serving.batches import pack_question, unpack_answer
-from serving.desk import Batches, Desk, sha256_of
+from serving.desk import Batches, Desk, Scoring, sha256_of
 from serving.lanes import Lane
 from serving.refusal import Refusal, fitted, incident
 from serving.routes import (
@@ -50,6 +50,7 @@ from serving.routes import (
     customer_of,
     route_of,
 )
+from serving.schemas import ScoreRequest
 from serving.settings import ServingSettings
 from serving.strict_json import strict_json
 from serving.wire import (
@@ -73,6 +74,7 @@ _INLINE_BYTES = 32_768
 _SHORT_DIGITS = 4
 _READERS = 16
 _WRITERS = 4
+_LIVE_SECONDS = 20.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 PASSED = "retain.passed"
 """Set in the scope of what one guard let through, so that a second one inside does not ask again."""
@@ -243,6 +245,8 @@ class Guard:
             text = await self.desk.fast.score(document, call.asked)
             if text is not None:
                 return Answer(200, text.encode())
+            if self.desk.live is not None:
+                return await self._live(call, self.desk.live, fitted(ScoreRequest, document))
         else:
             fitted(self.desk.shapes[call.route.template], document)
         return await self._framework(call, body)
@@ -261,6 +265,15 @@ class Guard:
                 return await ask_app(self.app, {**call.scope, PASSED: True}, body, receive=call.receive)
             finally:
                 ASKED.reset(token)
+
+    async def _live(self, call: _Call, live: Scoring, request: ScoreRequest) -> Answer:
+        async with self._lanes[SCORE.template]:
+            try:
+                async with asyncio.timeout(_LIVE_SECONDS):
+                    text = await asyncio.to_thread(live, request, call.asked)
+            except TimeoutError:
+                raise Refusal(504, "too_slow", "the answer took too long; send fewer rows") from None
+        return Answer(200, text.encode())
 
     async def _batch(self, call: _Call, batches: Batches, body: bytes) -> Answer:
         async with self._lanes[BATCH.template]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,17 @@ def _texts(column: Numbers | Labels | DaysLater | list[str]) -> list[str]:
         # repr writes floats in the shortest form that reads back to the same bits, as JSON texts have them
         return [repr(value) if value == value else "null" for value in column.tolist()]
     if isinstance(column, Labels):
-        words = [_encode(word) for word in column.words]
+        words = _encoded(column.words)
         return [words[place] for place in column.places.tolist()]
     if isinstance(column, DaysLater):
         return ["null" if day is None else f'"{day.isoformat()}"' for day in column.dates()]
     return [_encode(text) for text in column]
+
+
+@lru_cache(maxsize=256)
+def _encoded(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a label, of which there are a few sets and always the same."""
+    return tuple(_encode(word) for word in words)
 
 
 def _values(column: RowColumn, size: int) -> Sequence[Any]:

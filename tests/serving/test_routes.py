@@ -11,11 +11,14 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from serving.asked import Asked
 from serving.batches import pack_answer, unpack_question
 from serving.desk import Desk, sha256_of
 from serving.fast_lane import FastLane
 from serving.guard import Guard
 from serving.metrics import Metrics
+from serving.row_text import found_text, row_text
+from serving.schemas import ScoreRequest
 from serving.wire import Message, Receive, Scope, Send
 from tests.serving.endpoint_fakes import FakeLookup, FakeModels, FakeNotes
 from tests.serving.guarded import (
@@ -106,6 +109,44 @@ def test_single_customers_never_reach_the_framework() -> None:
     answer = post(guard_of(inner, fast=fast(FakeLookup({"7": {"clv": 0.1}}))), b'{"customer_id":"7"}')
     assert answer.text == '{"found":true,"customer_id":"7","clv":0.1}'
     assert inner.seen == []
+
+
+ROWS = b'{"customer": {"customer_id": "7", "orders": []}}'
+
+
+def test_rows_of_a_customer_are_scored_in_a_thread_without_the_framework() -> None:
+    threads: list[threading.Thread] = []
+
+    def live(request: ScoreRequest, asked: Asked) -> str:
+        threads.append(threading.current_thread())
+        return found_text(row_text({"customer_id": request.customer and request.customer.customer_id}))
+
+    inner = Inner()
+    answer = post(guard_of(inner, fast=fast(FakeLookup({})), live=live), ROWS)
+    assert answer.text == '{"found":true,"customer_id":"7"}'
+    assert inner.seen == []
+    assert threads[0] is not threading.main_thread()
+
+
+def test_more_rows_than_places_are_429() -> None:
+    opened = threading.Event()
+
+    def live(request: ScoreRequest, asked: Asked) -> str:
+        assert opened.wait(10)
+        return "{}"
+
+    async def story() -> list[int]:
+        guard = guard_of(Inner(), fast=fast(FakeLookup({})), live=live)
+        transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
+        headers = {"content-type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            asking = [client.post("/v1/score", content=ROWS, headers=headers) for _ in range(3)]
+            tasks = [asyncio.create_task(one) for one in asking]
+            refused, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            opened.set()
+            return [(await task).status_code for task in (*refused, *tasks)]
+
+    assert sorted(asyncio.run(story())) == [200, 200, 429, 429]
 
 
 def test_whatever_is_answered_stands_in_the_trail_and_in_the_metrics() -> None:

@@ -66,11 +66,13 @@ def _examples(document: Mapping[str, Any]) -> Iterator[str]:
         if "post" in methods:
             yield f"<h3><code>POST {escape(path)}</code></h3>"
         content = methods.get("post", {}).get("requestBody", {}).get("content", {})
-        for example in content.get("application/json", {}).get("examples", {}).values():
-            body = json.dumps(example["value"], ensure_ascii=False)
-            shown = body if len(body) <= _LONGEST_EXAMPLE else body[:_LONGEST_EXAMPLE] + "…"
-            call = f"curl -H 'Content-Type: application/json'{key} --data '{shown}' http://ADDRESS{path}"
-            yield f"<p>{escape(example['summary'])}</p><pre>{escape(call)}</pre>"
+        for name, example in content.get("application/json", {}).get("examples", {}).items():
+            body, told = json.dumps(example["value"], ensure_ascii=False), example["summary"]
+            shown = f"'{body}'"
+            if len(body) > _LONGEST_EXAMPLE:
+                shown, told = "@request.json", f"{told}; request.json holds {name} of /docs.json"
+            call = f"curl -H 'Content-Type: application/json'{key} --data {shown} http://ADDRESS{path}"
+            yield f"<p>{escape(told)}</p><pre>{escape(call)}</pre>"
 
 
 def _schemas(schemas: Mapping[str, Any]) -> Iterator[str]:

@@ -139,3 +139,14 @@ def test_systemd_does_not_restart_what_cannot_heal() -> None:
         if "configuration" in told or "expose" in told or "bundle" in told
     }
     assert {int(code) for code in codes} == meant
+
+
+def test_the_bento_holds_the_rooms_and_the_service() -> None:
+    bento = yaml.safe_load(text("bentofile.yaml"))
+    assert all((ROOT / name.strip("/")).exists() for name in bento["include"])
+    assert {name.strip("/") for name in bento["include"] if name.endswith("/")} == {
+        *("features", "strategies", "training", "serving", "retain")
+    }
+    module, _, name = bento["service"].partition(":")
+    assert f"class {name}:" in (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    assert (ROOT / bento["python"]["requirements_txt"]).exists()

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -235,3 +237,36 @@ def test_the_client_of_the_guide_does_what_is_told(
         exec(compile(block.replace(THEIRS, endpoint), "guide_apps.md", "exec"), space)
     assert "True added" in capsys.readouterr().out
     assert space["score"].found
+
+
+def test_a_key_goes_where_the_guide_puts_it(endpoint: str) -> None:
+    (call,) = blocks(read("docs/guide_apps.md"), "bash keyed")
+    words = ["bash", "-euc", call.replace(THEIRS, endpoint)]
+    said = subprocess.run(
+        words, env={**os.environ, "RETAIN_KEY": "any"}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(said.stdout)["customer_id"] == "C00000001"
+
+
+def test_keys_and_trail_of_the_guides_do_what_is_told(shop: Path, tmp_path: Path) -> None:
+    config = shutil.copytree(shop, tmp_path / "copy") / "retain.toml"
+    key = head = ""
+    for page, line in calls():
+        if page.startswith("guide") and line.startswith(("retain keys", "retain trail")):
+            words = shlex.split(re.sub("key-0123456789", key, re.sub(r"[0-9a-f]{64}", head, line)))[1:]
+            said = retain(*words, "-c", config, "--json")
+            assert said.code == 0, (line, said.err)
+            key = said.document.get("key_id", key) if words[1] in ("add", "rotate") else key
+            head = retain("trail", "verify", "-c", config, "--json").document["head"]
+    assert key
+    assert head.strip("0")
+
+
+def test_a_copy_of_the_state_is_whole_and_an_earlier_model_is_pointed_at(shop: Path) -> None:
+    guide = read("docs/guide_operators.md")
+    version = (shop / "retain-out/models/champion").read_text().strip()
+    block = blocks(guide, "bash backup")[0] + blocks(guide, "bash back")[0].replace("0123456789ab", version)
+    subprocess.run(["bash", "-euc", block], cwd=shop, check=True)
+    with sqlite3.connect(shop / "backup.db") as copy:
+        assert copy.execute("select count(*) from scores").fetchone()[0] > 0
+    assert retain("score", "-c", shop / "retain.toml", "--out", shop / "again.csv", "--quiet").code == 0

@@ -192,7 +192,9 @@ def _broken(line: socket.socket) -> bool:
 
 
 def _send(line: socket.socket, payload: bytes) -> None:
-    line.sendall(_LENGTH.pack(len(payload)) + payload)
+    # One after the other: together they would be a copy of megabytes.
+    line.sendall(_LENGTH.pack(len(payload)))
+    line.sendall(payload)
 
 
 def _receive(line: socket.socket) -> bytes:

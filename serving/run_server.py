@@ -8,6 +8,7 @@ with 0. A second signal ends it without waiting.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import ipaddress
 import logging
@@ -156,6 +157,9 @@ def _answer_batches(
     listener.close()
     lower_priority()
     answers = open_batches(settings)
+    # What was opened stays: the collector need not look at it while a batch is read.
+    gc.collect()
+    gc.freeze()
     link.ready(lambda: os._exit(0))
     answer_questions(door, answers)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-__all__ = ["Address", "Pressed", "closed_pressure", "http_request", "open_pressure"]
+__all__ = ["Address", "Pressed", "ask_each", "ask_once", "closed_pressure", "http_request", "open_pressure"]
 
 _HEAD_END = b"\r\n\r\n"
 
@@ -168,6 +168,35 @@ def _shut(line: _Line) -> None:
         line.transport.abort()
 
 
+async def ask_once(address: Address, request: bytes, *, timeout: float = 30.0) -> tuple[int, bytes]:
+    """Ask on a connection of its own, as any of the processes behind the address may take it.
+
+    Parameters
+    ----------
+    address : Address
+        Where to ask.
+    request : bytes
+        As `http_request` makes it.
+    timeout : float
+        Seconds to wait for the answer, above 0.
+
+    Returns
+    -------
+    tuple of int and bytes
+        HTTP status and body.
+
+    Raises
+    ------
+    OSError
+        There is no connection, it broke, or no answer came in time.
+    """
+    line = await _open(address)
+    try:
+        return await asyncio.wait_for(line.ask(request), timeout)
+    finally:
+        _shut(line)
+
+
 Check = Callable[[int, int, bytes], None]
 """Gets the place of the request, the status and the body of each answer."""
 
@@ -195,6 +224,22 @@ async def closed_pressure(
     await asyncio.gather(*(client() for _ in range(clients)))
     found.seconds = time.perf_counter() - began
     return found
+
+
+async def ask_each(
+    address: Address, requests: Sequence[bytes], *, clients: int, check: Check, timeout: float = 60.0
+) -> int:
+    """Ask each request once, some at a time; how many got no answer."""
+    found, places = Pressed(), iter(range(len(requests)))
+
+    async def client() -> None:
+        line = await _open(address)
+        for place in places:
+            line = await _one(address, line, requests[place], place, found, check=check, timeout=timeout)
+        _shut(line)
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return found.broken
 
 
 async def open_pressure(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, islice
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 
+from serving.json_columns import number_texts
 from serving.move_texts import MODEL
 from serving.reason_texts import GROUP_CODES, QUOTED
 
@@ -58,7 +59,6 @@ class Explained:
 
     def _block(self, rows: slice) -> Iterator[tuple[str, str]]:
         """Some customers at a time: as Python's own numbers the tables take several times their memory."""
-        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
         weights = self.groups.iloc[rows]
         parts = [_records(weights), _records(_short(self.quantities.iloc[rows]), zeros=True)]
         moves = {}
@@ -66,10 +66,8 @@ class Explained:
             moved = self.moved.loc[weights.index.intersection(self.moved.index)]
             moves = dict(zip(moved.index, _records(moved, zeros=True), strict=True))
         for customer, groups, quantities in zip(weights.index, *parts, strict=True):
-            row = {"groups": groups, "quantities": quantities}
-            if customer in moves:
-                row["moved"] = moves[customer]
-            yield str(customer), encode(row)
+            more = f',"moved":{moves[customer]}' if customer in moves else ""
+            yield str(customer), f'{{"groups":{groups},"quantities":{quantities}{more}}}'
 
     @classmethod
     def read(cls, rows: Iterable[tuple[str, str]]) -> Explained:
@@ -105,13 +103,19 @@ class Scored:
     replayed: pd.DataFrame | None = None
 
 
-def _records(frame: pd.DataFrame, *, zeros: bool = False) -> Iterator[dict[str, float]]:
-    """Each row as a mapping, less what is missing and, unless asked for, what is zero."""
-    names = [str(name) for name in frame.columns]
+def _records(frame: pd.DataFrame, *, zeros: bool = False) -> Iterator[str]:
+    """Each row as a JSON object, less what is missing and, unless asked for, what is zero."""
     values = frame.to_numpy(np.float64)
     kept = ~np.isnan(values) if zeros else values != 0
-    for numbers, known in zip(values.tolist(), kept.tolist(), strict=True):
-        yield dict(compress(zip(names, numbers, strict=True), known))
+    # the names are columns of the product, which need no escapes
+    cells = [
+        [f'"{name}":{text}' if there else "" for text, there in zip(texts, known, strict=True)]
+        for name, texts, known in zip(
+            frame.columns, map(number_texts, values.T), kept.T.tolist(), strict=True
+        )
+    ]
+    for row in zip(*cells, strict=True):
+        yield "{" + ",".join(filter(None, row)) + "}"
 
 
 def _short(frame: pd.DataFrame) -> pd.DataFrame:

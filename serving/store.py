@@ -16,12 +16,12 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
 from features.errors import InputError
 from serving.explained import Explained
+from serving.json_columns import column_texts, row_template
 from serving.state_tables import StateTables
 
 __all__ = ["LATEST", "LEFT_OUT", "SCORES", "RunInfo", "Store"]
@@ -278,30 +278,15 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
     # reasons stand last, so that who does not want them cuts the text
     told = sorted(name for name in frame.columns if name.startswith("reasons"))
     names = [*(name for name in frame.columns if name not in told), *told]
-    columns = [_values(frame[name]) for name in names]
-    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json)
+    row = row_template(names)
     try:
-        for customer, *values in zip(columns[names.index("customer_id")], *columns, strict=True):
-            row = dict(zip(names, values, strict=True))
-            yield {"customer_id": customer, "row": encoder.encode(row)}
+        columns = [column_texts(frame[name]) for name in names]
     except TypeError as error:
         raise InputError(f"scores: {error}. Give text, numbers, flags, dates or lists of them.") from None
     except ValueError:
         raise InputError("scores: a value is infinite or, inside a list, not a number. Repair it.") from None
-
-
-def _values(column: pd.Series) -> list[Any]:
-    missing = column.isna().tolist()
-    values = column.astype(object).tolist()
-    return [None if gone else value for value, gone in zip(values, missing, strict=True)]
-
-
-def _json(value: object) -> object:
-    if isinstance(value, date):  # datetime and pandas.Timestamp are dates, too
-        return value.isoformat()
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"values of type {type(value).__name__} cannot be stored")
+    for customer, values in zip(frame["customer_id"].tolist(), zip(*columns, strict=True), strict=True):
+        yield {"customer_id": customer, "row": row % values}
 
 
 def _run_before(connection: sa.Connection, as_of: date) -> RunInfo | None:

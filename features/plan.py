@@ -100,7 +100,8 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     """
     shape = _shape(tables)
     if shape is None:
-        found: pa.Table = tables.con.to_pyarrow(features_at(tables, as_of_table(as_of), tables.facts))
+        cuts = with_calendar(as_of_table(as_of), tables)
+        found: pa.Table = tables.con.to_pyarrow(features_at(tables, cuts, tables.facts))
         return found
     plan, engine = _compiled(shape, kept_facts=True), tables.con.con
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {FACTS} AS {tables.con.compile(tables.facts)}")

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import ConfigError, ModelError
-from serving.phrases import Lang, Quantities, check_lang, fill
+from serving.phrases import Lang, Quantities, check_lang, fill, in_words
 from serving.reason_texts import DERIVED, GROUP_CODES, GROUPS, group_of
 from strategies.columns import Columns, Numbers, Places
 from training.models.head import sigmoid
@@ -307,8 +307,8 @@ def share(p: float) -> str:
 def _suffixes(weight: Numbers, wording: tuple[str, str, str]) -> NDArray[np.object_]:
     """What to say after a reason: it raises the risk, lowers it, or neither."""
     raises, lowers, neither = wording
-    found = [
-        raises.format(w) if w > 0 else lowers.format(w) if w < 0 else neither
-        for w in np.round(weight, 2).tolist()
-    ]
-    return np.array(found, dtype=object)
+
+    def suffix(w: float) -> str:
+        return raises.format(w) if w > 0 else lowers.format(w) if w < 0 else neither
+
+    return np.array(in_words(suffix, np.round(weight, 2)), dtype=object)

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from features.errors import ConfigError
 from strategies.columns import Columns, Numbers
 
-__all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "money", "spell"]
+__all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "in_words", "money", "spell"]
 
 Lang = Literal["en", "zh"]
 _SIGNIFICANT: Final = 2
+# For fewer values it takes longer to find the different ones than to speak them.
+_MANY: Final = 200
 # One, several, and Chinese with its measure word.
 _COUNTED: Final[dict[str, tuple[str, str, str]]] = {
     "days": ("day", "days", "天"),
@@ -221,6 +223,22 @@ def fill(
     return found
 
 
+def in_words(speak: Callable[[float], str], values: Numbers) -> list[str]:
+    """Every value in words; each different one is spoken once.
+
+    Examples
+    --------
+    >>> in_words("{:.0f}".format, np.array([1.0, 2.0, 1.0]))
+    ['1', '2', '1']
+    """
+    if len(values) < _MANY:
+        return [speak(value) for value in values.tolist()]
+    # By their bits: as numbers 0.0 and -0.0 are equal.
+    places, bits = pd.factorize(np.ascontiguousarray(values, np.float64).view(np.int64))
+    known = [speak(value) for value in bits.view(np.float64).tolist()]
+    return list(map(known.__getitem__, places.tolist()))
+
+
 def _say(
     phrase: Phrase, quantities: Quantities, rows: NDArray[np.intp], lang: Lang, currency: str
 ) -> NDArray[np.object_]:
@@ -229,5 +247,5 @@ def _say(
         parts.append([piece] * len(rows))
         if name:
             speak = _speller(unit, lang, currency)
-            parts.append([speak(value) for value in quantities[name][rows].tolist()])
+            parts.append(in_words(speak, quantities[name][rows]))
     return np.array(["".join(pieces) for pieces in zip(*parts, strict=True)], dtype=object)

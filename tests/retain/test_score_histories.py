@@ -88,8 +88,8 @@ def test_who_told_to_want_no_contact_is_in_no_list_and_no_history(config: Path) 
 def test_without_histories_nothing_is_kept_and_the_old_ones_go(config: Path) -> None:
     score(config)
     text = config.read_text(encoding="utf-8")
-    assert "[serving]\n" in text
-    config.write_text(text.replace("[serving]\n", "[serving]\nhistories = false\n"), encoding="utf-8")
+    assert "histories = true" in text
+    config.write_text(text.replace("histories = true", "histories = false"), encoding="utf-8")
     score(config)
     histories = Histories(load_config(config).store_url)
     assert histories.get(IDS) == {}

@@ -239,6 +239,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return Refusal(400, "host", "send one Host header")
         if version == "1.0" and b"transfer-encoding" in names:
             return Refusal(400, "content_length", "send Content-Length: HTTP/1.0 knows no Transfer-Encoding")
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            return Refusal(400, "transfer_encoding", "send the body plain or chunked, in no other coding")
         return None
 
     def on_body(self, body: bytes) -> None:

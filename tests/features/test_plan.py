@@ -61,8 +61,10 @@ def test_a_kept_statement_gives_the_bits_of_the_expression() -> None:
     assert bits(fetch_features(tables_from_frames(frames), days)) == bits(expected)
 
 
-def test_tables_that_do_not_stand_in_the_engine_are_compiled_as_they_are() -> None:
-    tables = tables_from_frames({"orders": random_shop(4, 5)[["customer_id", "time", "amount"]]})
+@pytest.mark.parametrize("country", ["", "DE"])
+def test_tables_that_do_not_stand_in_the_engine_are_compiled_as_they_are(country: str) -> None:
+    lines = random_shop(4, 5)[["customer_id", "time", "amount"]]
+    tables = tables_from_frames({"orders": lines}, country=country)
     both = fetch_features(tables, [DAY])
     chosen = replace(tables, orders=tables.orders.filter(tables.orders.customer_id == "3"))
     only = fetch_features(chosen, [DAY])

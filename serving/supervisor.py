@@ -237,9 +237,10 @@ class Supervisor:
     def _kill_late(self) -> None:
         if self._stopped_at is None or time.monotonic() - self._stopped_at < self._stop_seconds:
             return
-        for child in self._children:
-            if child.process_id:
-                self._events.log(f"{child.job.name} did not end in time and was killed")
+        alive = [child for child in self._children if child.process_id]
+        # While a vital one lives, the others have not been told to end.
+        for child in [child for child in alive if child in self._vital] or alive:
+            self._events.log(f"{child.job.name} did not end in time and was killed")
         self._kill_all()
 
     def _kill_all(self) -> None:

@@ -32,6 +32,11 @@ def explained(config: Path, customer: str, *words: str) -> Said:
     return retain("explain", customer, "-c", config, *words)
 
 
+def notes(said: str) -> list[str]:
+    """What was said beside progress, which a slow machine shows."""
+    return [line for line in said.splitlines() if not line.endswith("%)")]
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop with a closed-form model, scored for two days; its configuration."""
@@ -118,7 +123,7 @@ def test_explain_adds_up_and_tells_what_changed(shop: Path) -> None:
 def test_explain_speaks_to_people_in_both_languages(shop: Path, lang: str, words: str) -> None:
     customer = listed(shop, FIRST).index[0]
     said = explained(shop, customer, "--lang", lang)
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, notes(said.err)) == (0, [])
     assert words in said.out
     assert FIRST in said.out
     assert SECOND in said.out
@@ -142,7 +147,7 @@ def test_before_any_list_there_is_nothing_to_explain(own: Path) -> None:
 def test_a_new_model_is_told_apart_when_the_earlier_one_is_still_there(own: Path) -> None:
     another_model(own, base=0.5)
     said = score(own, SECOND)
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, notes(said.err)) == (0, [])
     customer = listed(own, FIRST).index[0]
     changes = explained(own, customer, "--json").document["moved"]["changes"]
     assert changes["model"] == pytest.approx(0.5, abs=1e-9)

@@ -26,7 +26,7 @@ from retain.config import load_config
 from training.models.bundle import POINTER, Bundle, champion_path
 from training.models.text_files import point_at
 
-__all__ = ["main", "models"]
+__all__ = ["main", "models", "twin"]
 
 
 def models(target: Target) -> list[Figure]:
@@ -70,11 +70,11 @@ def _mutations(config: Path, models: Path, count: int, seed: int) -> list[Outcom
     champion = Bundle.load(champion_path(project.models_dir))
     models.mkdir()
     shutil.copytree(project.models_dir / champion.version, models / champion.version)
-    point_at(models, POINTER, _twin(champion).save(models).version)
+    point_at(models, POINTER, twin(champion).save(models).version)
     return list(run(settings, champion.version, count, seed=seed))
 
 
-def _twin(bundle: Bundle) -> Bundle:
+def twin(bundle: Bundle) -> Bundle:
     """Another whole model: the same with another margin."""
     rate = bundle.curve.margin.rate / 2
     golden = pd.DataFrame(bundle.golden["rows"], columns=bundle.golden["columns"]).astype(np.float64)

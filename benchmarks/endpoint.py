@@ -6,7 +6,8 @@
     python benchmarks/endpoint.py --parts speed overload --seconds 3
 
 Each server is a process of its own with one worker; this process is the client. Medians of alternating rounds, and
-ratios within the run: the machine is shared with others. ``benchmarks/endpoint_faults.py`` has the faults.
+ratios within the run: the machine is shared with others. ``benchmarks/endpoint_processes.py`` and
+``benchmarks/endpoint_abuse.py`` have the faults.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from abuse_models import twin
 from endpoint import Figure, features_of
-from endpoint_faults import twin
 from endpoint_shop import Shop, Started, asked, serving
 
 from features.pipeline import FEATURES

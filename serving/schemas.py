@@ -33,7 +33,7 @@ _DAY_TEXT = (
     "Everything before the start of this day is past. Default: the day of the list; for customers with "
 )
 _AFTER_TEXT = "rows or counted events of a later day, the day after the newest of them, at most tomorrow"
-_REASONS_TEXT = "Give the reasons of the score, in English and Chinese; takes about 2 ms a customer"
+_REASONS_TEXT = "Give the reasons of the score, in English and Chinese; takes longer than the score alone"
 _COLUMNS_TEXT = (
     "Columns of the list to give beside customer, day and model; all without it. churn_probability and "
     "churn_percentile alone take a fraction of the time"

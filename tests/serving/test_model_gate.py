@@ -243,11 +243,11 @@ def test_trees_that_lead_nowhere_are_refused_though_all_hashes_fit(
 
 
 def test_damaged_models_are_not_served_and_the_server_lives(made: tuple[Path, str], tmp_path: Path) -> None:
-    script = Path(__file__).resolve().parents[2] / "benchmarks" / "endpoint_faults.py"
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "abuse_models.py"
     (tmp_path / "retain-out").mkdir()
     shutil.copytree(made[0], tmp_path / "retain-out" / "models")
     (tmp_path / "retain.toml").write_text("")
-    command = [sys.executable, str(script), "models", "--count", "32", "--json"]
+    command = [sys.executable, str(script), "--count", "32"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout.splitlines()[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import psutil
 
 from serving.settings import ServingSettings
 
-__all__ = ["ROOT", "Served", "read_answer", "served", "until"]
+__all__ = ["ROOT", "Served", "read_answer", "read_one", "served", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,3 +97,20 @@ def read_answer(connection: socket.socket) -> bytes:
         while chunk := connection.recv(65536):
             found += chunk
     return found
+
+
+def read_one(connection: socket.socket) -> bytes:
+    """One whole answer, in however many pieces it comes; the connection stays open."""
+    with connection.makefile("rb", buffering=0) as stream:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = stream.read(1)
+            assert byte, f"closed within an answer: {head!r}"
+            head += byte
+        [length] = re.findall(rb"\r\ncontent-length: (\d+)\r\n", head.lower())
+        body = b""
+        while len(body) < int(length):
+            piece = stream.read(int(length) - len(body))
+            assert piece, f"closed within an answer: {head + body!r}"
+            body += piece
+    return head + body

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
@@ -27,8 +28,11 @@ Answers: TypeAlias = Callable[[bytes], tuple[int, bytes]]
 _LENGTH = struct.Struct(">Q")
 _STATUS = struct.Struct(">H")
 _NICER = 10
-_OPEN_SECONDS = 10.0
+# Counted from when the question came: a process that begins on a busy machine takes its time, and is no fault.
+_OPEN_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
+# For those who waited in vain behind another: somebody may be there by now.
+_LAST_LOOK_SECONDS = 0.05
 
 
 class BackRoom:
@@ -70,14 +74,15 @@ class BackRoom:
         Raises
         ------
         Refusal
-            429 when as many as may are waiting already; 503 when the back room died over this question or is
-            not there; 504 when the answer took longer than half a minute.
+            429 when as many as may are waiting already; 503 when the back room died over this question or did
+            not come within half a minute; 504 when the answer took longer than that.
         """
         if not self._places.acquire(blocking=False):
             raise Refusal(429, "busy", "too many batches are waiting already; ask again in a second")
+        until = time.monotonic() + _OPEN_SECONDS
         try:
             with self._turn:
-                return self._ask(body)
+                return self._ask(body, until)
         except OSError:
             self._hang_up()
             raise _gone() from None
@@ -94,8 +99,8 @@ class BackRoom:
         with self._turn:
             self._hang_up()
 
-    def _ask(self, body: bytes) -> tuple[int, bytes]:
-        line = self._opened()
+    def _ask(self, body: bytes, until: float) -> tuple[int, bytes]:
+        line = self._opened(until)
         line.settimeout(_ANSWER_SECONDS)
         try:
             _send(line, body)
@@ -111,8 +116,8 @@ class BackRoom:
         (status,) = _STATUS.unpack_from(answer)
         return status, answer[_STATUS.size :]
 
-    def _opened(self) -> socket.socket:
-        """A line at whose other end somebody listens."""
+    def _opened(self, until: float) -> socket.socket:
+        """A line at whose other end somebody listens, who may come until then."""
         if self._closed:
             raise _gone()
         if self._line is not None and _broken(self._line):
@@ -122,7 +127,7 @@ class BackRoom:
             with theirs:
                 socket.send_fds(self._door, [b"line"], [theirs.fileno()], socket.MSG_DONTWAIT)
         if not self._process_id:
-            self._line.settimeout(_OPEN_SECONDS)
+            self._line.settimeout(max(until - time.monotonic(), _LAST_LOOK_SECONDS))
             try:
                 self._process_id = int(_receive(self._line))
             except TimeoutError:

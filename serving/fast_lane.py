@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Protocol
 
@@ -32,6 +33,9 @@ class Lookups(Protocol):
 
     def get(self, customer_id: str) -> Stored | None:
         """What is stored of a customer; None when nothing was scored yet."""
+
+    def get_many(self, customer_ids: Iterable[str]) -> dict[str, Stored] | None:
+        """The same of each of some customers, of one instant."""
 
 
 class FastLane:

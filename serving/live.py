@@ -50,7 +50,8 @@ class LiveSettings(BaseModel):
 
     ``models`` is the folder of the model versions and of the pointer file ``champion``; ``store_url`` the
     SQLAlchemy address of the state database; ``tables`` are the contract's tables that the shop has, as it is
-    configured: one that a request leaves out counts as empty, one the shop has not is unknown, as in the list.
+    configured: one that a request leaves out counts as empty, one the shop has not is unknown, as in the list;
+    ``own_features`` the folder with features of the shop's own, besides the package's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class LiveSettings(BaseModel):
     serving: ServingSettings = ServingSettings()
     strategies: StrategySettings = StrategySettings()
     frameworks: FrameworkSettings = FrameworkSettings()
+    own_features: Path | None = None
 
     @property
     def feature_tables(self) -> tuple[str, ...]:
@@ -139,10 +141,7 @@ class Live:
         asked : Asked
             Told which model answered.
         """
-        stored = self._lookups.get(customer_id)
-        if stored is None:
-            raise no_list()
-        days, lost = self._recent({customer_id: stored}, None)
+        days, lost = self._recent(self._looked_up([customer_id]), None)
         if lost:
             raise Refusal(409, "not_kept", NOT_KEPT, field="customer_id")
         ((day, histories),) = days.items()
@@ -182,10 +181,7 @@ class Live:
         """
         found: dict[str, str] = {}
         anew: dict[str, Stored] = {}
-        for customer_id in dict.fromkeys(customer_ids):
-            stored = self._lookups.get(customer_id)
-            if stored is None:
-                raise no_list()
+        for customer_id, stored in self._looked_up(customer_ids).items():
             listed, row = date.fromisoformat(stored.as_of), stored_row(stored, asked)
             if not stored.opted_out and (stored.events or (as_of or listed) != listed):
                 anew[customer_id] = stored
@@ -223,19 +219,26 @@ class Live:
         found = score_features(features, ids, day, served=served, asked=asked, wanted=wanted)
         return {i: _answer(i, found.get(i), no_purchase(day)) for i in ids}
 
+    def _looked_up(self, customer_ids: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of each, once, in their order."""
+        with _state_faults():
+            stored = self._lookups.get_many(customer_ids)
+        if stored is None:
+            raise no_list()
+        return {customer_id: stored[customer_id] for customer_id in dict.fromkeys(customer_ids)}
+
     def _results(self, request: BatchRequest, asked: Asked) -> list[str]:
         as_of, wanted = request.as_of, request.wanted
-        with _state_faults():
-            if request.customer_ids is not None:
-                ids = request.customer_ids
-                found = self.score_ids(ids, as_of, asked=asked, wanted=wanted)
-            elif request.customers is not None:
-                ids = [customer.customer_id for customer in request.customers]
-                found = self.score_customers(request.customers, as_of, asked=asked, wanted=wanted)
-            else:
-                rows = request.feature_rows or []
-                ids = [row.customer_id for row in rows]
-                found = self.score_feature_rows(rows, as_of, asked=asked, wanted=wanted)
+        if request.customer_ids is not None:
+            ids = request.customer_ids
+            found = self.score_ids(ids, as_of, asked=asked, wanted=wanted)
+        elif request.customers is not None:
+            ids = [customer.customer_id for customer in request.customers]
+            found = self.score_customers(request.customers, as_of, asked=asked, wanted=wanted)
+        else:
+            rows = request.feature_rows or []
+            ids = [row.customer_id for row in rows]
+            found = self.score_feature_rows(rows, as_of, asked=asked, wanted=wanted)
         asked.customers = len(ids)
         return [wanted.narrowed(found[customer_id]) for customer_id in ids]
 
@@ -253,7 +256,8 @@ class Live:
     ) -> tuple[dict[date, dict[str, History]], set[str]]:
         """All that is known of customers by now, by the day to score them for; and whose past was not kept."""
         ids = list(stored)
-        known = self._past.known(ids)
+        with _state_faults():
+            known = self._past.known(ids)
         days: dict[date, dict[str, History]] = {}
         # Scored on the news alone, an old customer would pass for a new one.
         lost = {i for i, one in stored.items() if one.row is not None and i not in known.histories}
@@ -280,7 +284,8 @@ class Live:
 
     def _listed_day(self) -> date | None:
         # Any id will do: the day of the list comes with each.
-        stored = self._lookups.get("")
+        with _state_faults():
+            stored = self._lookups.get("")
         return None if stored is None else date.fromisoformat(stored.as_of)
 
     def _day(self, rows: History, listed: date | None) -> date:
@@ -321,7 +326,7 @@ def _answer(customer_id: str, row: str | None, otherwise: str) -> str:
 
 @contextmanager
 def _state_faults() -> Iterator[None]:
-    """A database that cannot be read is no fault of the caller."""
+    """A database that cannot be read is no fault of the caller; all else that goes wrong is not the database's."""
     try:
         yield
     except (InputError, LockedError) as error:

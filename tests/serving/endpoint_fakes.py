@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -76,6 +76,10 @@ class FakeLookup:
         text = None if row is None else json.dumps(row, ensure_ascii=False, separators=(",", ":"))
         events, out = self.events.get(customer_id, 0), customer_id in self.opted_out
         return Stored("run-1", LISTED, "list-1", text, events, out)
+
+    def get_many(self, customer_ids: Iterable[str]) -> dict[str, Stored] | None:
+        found = {customer_id: self.get(customer_id) for customer_id in customer_ids}
+        return None if None in found.values() else found  # type: ignore[return-value]
 
 
 class FakeKnown:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.errors import InputError
 from features.frames import tables_from_frames
 from features.plan import fetch_features
 from serving.asked import Asked
@@ -23,7 +24,7 @@ from serving.live import NOT_KEPT, Live, LiveSettings
 from serving.refusal import Refusal
 from serving.schemas import BatchRequest, ScoreRequest
 from serving.settings import ServingSettings
-from tests.serving.endpoint_fakes import FakeKnown, FakeLookup, FakeModels
+from tests.serving.endpoint_fakes import FakeKnown, FakeLookup, FakeModels, FakeServed, PassingScorer
 
 DAY = date(2026, 3, 1)
 TABLES = ("orders", "interactions")
@@ -36,6 +37,7 @@ def live(
     zone: str = "UTC",
     known: Mapping[str, Any] | None = None,
     told: Mapping[str, Counted] | None = None,
+    models: FakeModels | None = None,
     **limits: int,
 ) -> Live:
     serving = ServingSettings(**limits)  # type: ignore[arg-type]
@@ -43,7 +45,7 @@ def live(
         models=Path("m"), store_url="sqlite://", timezone=zone, serving=serving, tables=TABLES
     )
     lookups = lookup or FakeLookup({})
-    return Live(settings, FakeModels(), lookups, past=FakeKnown(known, told))
+    return Live(settings, models or FakeModels(), lookups, past=FakeKnown(known, told))
 
 
 def many(service: Live, asked: Asked | None = None, **request: Any) -> list[dict[str, Any]]:
@@ -229,6 +231,16 @@ def test_a_store_that_cannot_be_read_is_503() -> None:
     with pytest.raises(Refusal, match="could not be read") as caught:
         many(live(lookup), customer_ids=["a"])
     assert caught.value.status == 503
+
+
+def test_what_fails_while_the_store_is_well_does_not_pass_for_a_store_that_is_busy() -> None:
+    class Choking(PassingScorer):
+        def answer_rows(self, *given: Any, **more: Any) -> list[dict[str, Any]]:
+            raise InputError("features: a matrix of another shape")
+
+    service = live(models=FakeModels(FakeServed(Choking())))
+    with pytest.raises(InputError, match="another shape"):
+        many(service, customers=[customer("a", ("2026-01-01", 1.0))])
 
 
 def test_the_row_as_of_now_comes_with_what_decisions_need() -> None:

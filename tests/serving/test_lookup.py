@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from features.errors import InputError
 from serving.event_log import EventLog
@@ -64,6 +66,32 @@ def test_events_of_this_customer_that_the_list_cannot_know_are_counted(store, lo
     log.add(told, NOW)
     assert [lookup.get(customer).events for customer in ("007", "7", "8")] == [3, 1, 0]
     assert lookup.get("007").events == len(log.counted(["007"])["007"].events)
+
+
+def test_many_are_told_as_each_would_be_and_an_id_given_twice_once(store, lookup, log):
+    names = ["7", "007", "8", "9", 'a"b', "客户", "', 'x", "\\", "7"]
+    assert (lookup.get_many(names), lookup.get_many([])) == (None, {})
+    store.save_run(run_info(), scores(), left_out={"9"})
+    told = [event("e1", time="2011-06-12"), event("e2", "order", "8"), event("e3", "order", "客户")]
+    told.append(event("e4", "consent", "7", time="2026-03-02", opted_out=True))
+    log.add(told, NOW)
+    found = lookup.get_many(iter(names))
+    assert found == {name: lookup.get(name) for name in names}
+    assert [found[name].events for name in ("007", "8", "客户", "7")] == [1, 1, 1, 0]
+    assert [found[name].opted_out for name in ("007", "9", "7")] == [False, True, True]
+    assert found["007"].row
+    assert found['a"b'].row is None
+
+
+def test_a_batch_is_one_statement_however_many_are_asked_for(postgres_url):
+    opened = Lookup(postgres_url)
+    with closing(Store(postgres_url)) as store:
+        store.save_run(run_info(), scores())
+    asked = []
+    sa.event.listen(opened._engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    assert len(opened.get_many(map(str, range(1000)))) == 1000
+    assert len([text for text in asked if "scores" in text]) == len(asked) == 1
+    opened.close()
 
 
 def test_the_latest_wish_is_told_also_of_customers_who_are_not_listed(store, lookup, log):

@@ -55,6 +55,9 @@ class Family:
     reads : tuple of str
         Columns of a table of events that the measures read, beside its days; its rows stand among those of other
         tables, in which they are missing (`features.events`).
+    group : str
+        Of a feature of your own: group of reasons that it belongs to (`serving.reason_texts`), such as ``rhythm``;
+        without one, reasons speak of it in the texts of its columns.
     """
 
     source: str
@@ -63,6 +66,7 @@ class Family:
     derived: Expressions = nothing
     fill: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ the engine that holds the tables runs it.
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Collection, Sequence
 from datetime import date
 
@@ -22,6 +21,8 @@ from features.family import Family
 from features.first_basket import FIRST_BASKET
 from features.interactions import INTERACTIONS
 from features.loyalty import LOYALTY
+from features.own_expressions import merged, with_own_events
+from features.own_features import own_families
 from features.public_holidays import AT_AS_OF, HOLIDAYS, at_as_of, at_purchases
 from features.returns import RETURNS
 from features.rfm import RFM
@@ -32,11 +33,22 @@ from features.surveys import SURVEYS
 from features.tables import Tables
 from features.trend import TREND
 
-__all__ = ["EVENT_TABLES", "FAMILIES", "FEATURES", "customer_features", "features_at", "with_calendar"]
+__all__ = [
+    "EVENT_TABLES",
+    "FAMILIES",
+    "FEATURES",
+    "OWN_FAMILIES",
+    "customer_features",
+    "features_at",
+    "with_calendar",
+]
 
 _ORDER_FAMILIES: tuple[Family, ...] = (RFM, RHYTHM, TREND, BREADTH, RETURNS, SEASON, FIRST_BASKET)
 _EVENT_FAMILIES = (INTERACTIONS, SURVEYS, CAMPAIGNS, REFERRALS, CONTRACTS)
-FAMILIES: tuple[Family, ...] = (*_ORDER_FAMILIES, HOLIDAYS, *_EVENT_FAMILIES, LOYALTY)
+_BUILT_IN = (*_ORDER_FAMILIES, HOLIDAYS, *_EVENT_FAMILIES, LOYALTY)
+OWN_FAMILIES: tuple[Family, ...] = own_families([name for family in _BUILT_IN for name in family.names])
+"""Families of the user's own (`features.own_features`)."""
+FAMILIES: tuple[Family, ...] = (*_BUILT_IN, *OWN_FAMILIES)
 FEATURES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.names)
 EVENT_TABLES: tuple[str, ...] = tuple(family.source for family in _EVENT_FAMILIES)
 """Tables of events that features are made of."""
@@ -106,20 +118,26 @@ def features_at(
     told = [family for family in of_events if family.source not in without_rows]
     silent = [family for family in of_events if family.source in without_rows]
     customers = _with_events(customers, told, tables, cuts).mutate(**_of_no_rows(silent))
+    customers = _with_own_events(customers, tables, cuts, without_rows)
     known = {name for family in FAMILIES if _is_known(family, tables) for name in family.names}
     customers = customers.mutate(**{n: ibis.null("float64") for n in FEATURES if n not in known})
-    customers = customers.mutate(**LOYALTY.derived(customers))
+    for family in (LOYALTY, *_own_of("all")):
+        customers = customers.mutate(**family.derived(customers))
     return customers.select(*_KEYS, *FEATURES)
+
+
+def _own_of(source: str) -> list[Family]:
+    return [family for family in OWN_FAMILIES if family.source == source]
 
 
 def _is_known(family: Family, tables: Tables) -> bool:
     if family is HOLIDAYS:
         return tables.calendar is not None
-    return family is LOYALTY or getattr(tables, family.source) is not None
+    return family.source == "all" or getattr(tables, family.source) is not None
 
 
 def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
-    families, of_as_of = _ORDER_FAMILIES, tuple[str, ...]()
+    families, of_as_of = (*_ORDER_FAMILIES, *_own_of("orders")), tuple[str, ...]()
     if tables.calendar is not None:
         families, of_as_of = (*families, HOLIDAYS), AT_AS_OF
     if "known_at" in tables.orders.columns:
@@ -130,9 +148,9 @@ def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
     if tables.calendar is not None:
         days = at_purchases(days, tables.calendar)
     measures = [family.measures(days) for family in families]
-    table = days.group_by(_KEYS).aggregate(**dict(ChainMap(*measures)))
+    table = days.group_by(_KEYS).aggregate(**merged(measures))
     derived = [family.derived(table) for family in families]
-    return table.mutate(**dict(ChainMap(*derived)))
+    return table.mutate(**merged(derived))
 
 
 def _with_events(customers: ir.Table, families: Sequence[Family], tables: Tables, cuts: ir.Table) -> ir.Table:
@@ -140,11 +158,22 @@ def _with_events(customers: ir.Table, families: Sequence[Family], tables: Tables
         return customers
     events = known_events(tables, families, cuts)
     measures = [family.measures(events) for family in families]
-    found = events.group_by(_KEYS).aggregate(**dict(ChainMap(*measures)))
+    found = events.group_by(_KEYS).aggregate(**merged(measures))
     joined = customers.left_join(found, _KEYS).drop("as_of_right", "customer_id_right")
     columns = {name: joined[name].cast("float64") for family in families for name in family.names}
     filled = {name: columns[name].fill_null(0.0) for family in families for name in family.fill}
     return joined.mutate(**columns | filled)
+
+
+def _with_own_events(
+    customers: ir.Table, tables: Tables, cuts: ir.Table, without_rows: Collection[str]
+) -> ir.Table:
+    own = [family for family in OWN_FAMILIES if family.source in EVENT_TABLES and _is_known(family, tables)]
+    if not own:
+        return customers
+    told = [family for family in own if family.source not in without_rows]
+    silent = [family for family in own if family.source in without_rows]
+    return with_own_events(customers, told, tables, cuts).mutate(**_of_no_rows(silent))
 
 
 def _of_no_rows(families: Sequence[Family]) -> dict[str, ir.Scalar]:

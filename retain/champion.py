@@ -74,4 +74,5 @@ def live_settings(project: Project, **serving: Any) -> LiveSettings:
         serving=config.serving.model_copy(update=serving),
         strategies=project.strategies,
         frameworks=config.frameworks,
+        own_features=project.own_features,
     )

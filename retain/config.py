@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import ConfigError
+from features.own_features import FeatureSettings, register_folder
 from features.settings import DataSettings
 from retain.faults import describe_faults
 from serving.settings import ServingSettings
@@ -67,6 +68,7 @@ class RetainConfig(BaseModel):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     data: DataSettings = DataSettings()
+    features: FeatureSettings = FeatureSettings()
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     trees: TreeSettings = TreeSettings()
@@ -126,6 +128,12 @@ class Project:
         return self.base / self.config.paths.out_dir
 
     @property
+    def own_features(self) -> Path | None:
+        """The folder with features of the user's own, besides the package's; None without one."""
+        folder = self.config.features.folder
+        return None if folder is None else (self.base / folder).absolute()
+
+    @property
     def models_dir(self) -> Path:
         """Model bundles, one folder per version."""
         return self.out_dir / "models"
@@ -172,7 +180,7 @@ class Project:
 
 
 def load_config(path: Path) -> Project:
-    """Read and check ``retain.toml``.
+    """Read and check ``retain.toml``, and register its folder of own features in this process.
 
     Parameters
     ----------
@@ -187,7 +195,8 @@ def load_config(path: Path) -> Project:
     Raises
     ------
     ConfigError
-        All faults of the file at once, each with its line, what was found and what was expected.
+        All faults of the file at once, each with its line, what was found and what was expected; or the process
+        has taken its own features from another folder.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -200,7 +209,9 @@ def load_config(path: Path) -> Project:
         raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    return Project(parse_config(text, name=str(path)), path)
+    project = Project(parse_config(text, name=str(path)), path)
+    register_folder(project.own_features)
+    return project
 
 
 def parse_config(text: str, *, name: str = "retain.toml") -> RetainConfig:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import ConfigError, ModelError, RetainError
+from features.own_features import register_folder
 from serving.opening import open_scorer, try_scorer
 from serving.tree_text import check_trees
 from serving.verdicts import Verdict, Verdicts
@@ -135,15 +136,20 @@ def _said(kind: str, reason: str) -> str:
 
 def _child() -> None:
     """The whole life of the process that tries a model: settings on its input, the verdict on its output."""
-    from serving.live import LiveSettings
-
     given = json.load(sys.stdin)
-    limits = Limits(**given["limits"])
+    limits, folder = Limits(**given["limits"]), given["settings"]["own_features"]
     # What libraries print goes where errors go: the output is for the verdict alone.
     verdict = os.dup(1)
     os.dup2(2, 1)
     os.nice(5)
-    _load_libraries()
+    try:
+        register_folder(folder and Path(folder))
+        _load_libraries()
+    except ConfigError as error:
+        os.write(verdict, _said(type(error).__name__, str(error)).encode())
+        os._exit(0)
+    from serving.live import LiveSettings
+
     # The clock ends this process even when nobody is left who waits for it.
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from features.errors import ConfigError, ModelError
+from features.own_features import register_folder
 
 if TYPE_CHECKING:
     from serving.live import LiveSettings
@@ -90,7 +91,7 @@ def read_settings(path: Path) -> LiveSettings:
     from serving.live import LiveSettings
 
     try:
-        return LiveSettings.model_validate_json(path.read_bytes())
+        settings = LiveSettings.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"service settings {path}: {error.strerror}; `retain serve` writes them") from None
     except ValidationError as error:
@@ -99,3 +100,5 @@ def read_settings(path: Path) -> LiveSettings:
         ]
         text = f"service settings {path} do not fit ({', '.join(names)}); `retain serve` writes them"
         raise ConfigError(text) from None
+    register_folder(settings.own_features)
+    return settings

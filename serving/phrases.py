@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from features.errors import ConfigError
 from strategies.columns import Columns, Numbers
 
-__all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "in_words", "money", "spell"]
+__all__ = ["Lang", "Phrase", "Quantities", "check_lang", "fill", "in_words", "money", "spell", "unit_of"]
 
 Lang = Literal["en", "zh"]
 _SIGNIFICANT: Final = 2
@@ -76,8 +76,8 @@ def spell(value: float, unit: str, lang: str, currency: str) -> str:
     value : float
         Finite.
     unit : str
-        ``money``, ``percent`` (of a share), ``score`` (one decimal), ``number`` (whole), or something
-        counted, such as ``days``.
+        ``money``, ``percent`` (of a share), ``score`` (one decimal), ``number`` (whole), ``figure`` (two significant
+        digits), or something counted, such as ``days``.
     lang : {"en", "zh"}
         Language of the unit.
     currency : str
@@ -93,6 +93,19 @@ def spell(value: float, unit: str, lang: str, currency: str) -> str:
     return _speller(unit, lang, currency)(value)
 
 
+def unit_of(unit: str) -> str:
+    """How to spell what the catalogue gives in a unit.
+
+    Examples
+    --------
+    >>> unit_of("share"), unit_of("currency per day"), unit_of("days"), unit_of("visits")
+    ('percent', 'money', 'days', 'figure')
+    """
+    if unit.startswith("currency"):
+        return "money"
+    return "percent" if unit == "share" else unit if unit in _COUNTED else "figure"
+
+
 @lru_cache(maxsize=256)
 def _speller(unit: str, lang: str, currency: str) -> Callable[[float], str]:
     plain: dict[str, Callable[[float], str]] = {
@@ -100,6 +113,7 @@ def _speller(unit: str, lang: str, currency: str) -> Callable[[float], str]:
         "percent": "{:.0%}".format,
         "score": "{:.1f}".format,
         "number": "{:,.0f}".format,
+        "figure": lambda value: money(value, ""),
     }
     return plain[unit] if unit in plain else _counter(unit, lang)
 

@@ -10,7 +10,10 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Final
 
-from serving.phrases import Phrase
+from features.errors import ConfigError
+from features.family import ColumnDoc
+from features.own_features import own_files
+from serving.phrases import Phrase, unit_of
 
 __all__ = ["DERIVED", "GROUPS", "GROUP_CODES", "QUOTED", "WORKED_OUT", "ReasonGroup", "group_of"]
 
@@ -288,12 +291,37 @@ _EXPECTED = ReasonGroup(
 )
 _OTHER = ReasonGroup("other", "other traits", "其他特征", (), (Phrase("other traits", "其他特征"),))
 
+
+def _own_group(doc: ColumnDoc) -> ReasonGroup:
+    """A feature of the user's own that names no group: told in the text of its column, with its value."""
+    value = f"{{{doc.name}:{unit_of(doc.unit)}}}"
+    phrases = (Phrase(f"{doc.en}: {value}", f"{doc.zh}：{value}"), Phrase(doc.en, doc.zh))
+    return ReasonGroup(f"own_{doc.name}", doc.en, doc.zh, (doc.name,), phrases)
+
+
+_OWN = tuple(_own_group(doc) for file in own_files() if not file.family.group for doc in file.family.docs)
 # Groups of equal weight are named in this order.
 GROUPS: Final = (
     _RECENCY, _FREQUENCY, _TREND, _SPEND, _EXPECTED, _RHYTHM, _SATISFACTION, _TENURE, _BREADTH, _SEASON, _CALENDAR,
-    _RETURNS, _DISCOUNT, _CONTACTS, _CONTRACT, _LOYALTY, _OTHER,
+    _RETURNS, _DISCOUNT, _CONTACTS, _CONTRACT, _LOYALTY, *_OWN, _OTHER,
 )  # fmt: skip
 GROUP_CODES: Final = tuple(group.code for group in GROUPS)
+
+
+def _own_groups() -> dict[str, str]:
+    """Code of the group of each feature of the user's own, whatever patterns its name fits."""
+    found: dict[str, str] = {}
+    for file in own_files():
+        group = file.family.group
+        if group and group not in GROUP_CODES:
+            raise ConfigError(
+                f"{file.path}: group {group!r} is no group of reasons; take none, or one of {', '.join(GROUP_CODES)}"
+            )
+        found |= {name: group or f"own_{name}" for name in file.family.names}
+    return found
+
+
+_OWN_GROUPS: Final = _own_groups()
 # Every quantity that some phrase quotes, as a column of the customer table.
 QUOTED: Final = tuple(
     sorted(
@@ -317,4 +345,6 @@ def group_of(feature: str) -> str:
     >>> group_of("overdue_ratio"), group_of("spend_90d"), group_of("spend_change_90d"), group_of("shoe_size")
     ('recency', 'spend', 'trend', 'other')
     """
+    if feature in _OWN_GROUPS:
+        return _OWN_GROUPS[feature]
     return next((group.code for group in GROUPS if group.holds(feature)), "other")

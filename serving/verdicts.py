@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 
 from features.errors import LockedError, ModelError, PublishError
+from features.own_features import own_record
 from features.publish import output_lock, publish_file
 
 __all__ = ["Verdict", "Verdicts"]
@@ -150,6 +151,7 @@ def _code() -> str:
     for room in _ROOMS:
         for path in sorted((_ROOT / room).rglob("*.py")):
             digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(json.dumps(own_record()).encode())
     libraries = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
     machine = [sys.version, platform.machine(), platform.node()]
     digest.update("\n".join(libraries + machine).encode())

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import InputError
-from features.pipeline import FAMILIES
+from features.pipeline import FAMILIES, OWN_FAMILIES
 from features.returns import RETURNS
 from training.metrics import roc_auc, row_log_loss
 from training.panel import Panel
@@ -49,7 +49,8 @@ _LEAST = 1e-6
 _OF_PURCHASES = frozenset(
     name
     for family in FAMILIES
-    if family.source == "orders" and family is not RETURNS
+    # The user's own may read returns, which can be dated before they were known.
+    if family.source == "orders" and family is not RETURNS and family not in OWN_FAMILIES
     for name in family.names
 )
 

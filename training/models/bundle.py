@@ -21,12 +21,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import ModelError
-from features.pipeline import FEATURES
+from features.own_features import own_record
+from features.pipeline import FEATURES, OWN_FAMILIES
 from training.models.anchor import Ahead, Anchor
 from training.models.anchor_parts import UsualCustomer, open_anchor
 from training.models.curve import ValueCurve
 from training.models.golden import check_golden, golden_of
 from training.models.head import Head, logit, sigmoid
+from training.models.own_files import own_fault
 from training.models.rows import Rows, matrix_of
 from training.models.text_files import json_text, parsing, pointed, read_texts, write_texts
 
@@ -36,11 +38,13 @@ Floats = npt.NDArray[np.float64]
 POINTER = "champion"
 _FORMAT = 1
 _COLUMNS = pd.Index(FEATURES)
+_OWN = tuple(name for family in OWN_FAMILIES for name in family.names)
 
 
 def schema_hash() -> str:
-    """Hash of the feature columns this code makes, in order."""
-    return hashlib.sha256("\n".join(FEATURES).encode()).hexdigest()
+    """Hash of the feature columns this code makes, in order, less the user's own, which have hashes of their own."""
+    names = FEATURES[: len(FEATURES) - len(_OWN)]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Bundle:
         strategies froze at training.
     card : dict
         How it was trained and judged.
+    own : dict
+        Files with the user's own features that it was trained with, of `features.own_features.own_record`.
     """
 
     evidence: str
@@ -79,6 +85,7 @@ class Bundle:
     card: dict[str, Any] = field(default_factory=dict)
     golden: dict[str, Any] = field(default_factory=dict)
     version: str = "unsaved"
+    own: dict[str, Any] = field(default_factory=own_record)
 
     def predict(self, features: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Predictions for customers described by `features` on `as_of`.
@@ -120,9 +127,14 @@ class Bundle:
         """The columns of `predict` that are numbers, by name; `features` has the columns of `FEATURES`, in order."""
         ahead = self.anchor.ahead(features, self._asked)
         closed = ahead.at(self._horizons)
+        return self._answers(ahead, closed, _completed(features, closed), as_of)
+
+    def explained(self, features: Rows, as_of: date) -> tuple[dict[str, Floats], Rows]:
+        """`answers` and `parts`, bit for bit, with the closed form asked once for both."""
+        ahead = self.anchor.ahead(features, self._asked)
+        closed = ahead.at(self._horizons)
         rows = _completed(features, closed)
-        probability = self._churn(closed, rows, as_of)
-        return self._risk(probability) | self.curve.predict(ahead, rows, as_of, probability, self.window_days)
+        return self._answers(ahead, closed, rows, as_of), self._parts(closed, rows, as_of)
 
     def risk(self, features: Rows, as_of: date) -> dict[str, Floats]:
         """``churn_probability`` and ``churn_percentile`` alone, bit for bit as `answers` has them, in less time."""
@@ -156,7 +168,13 @@ class Bundle:
     def parts(self, features: Rows, as_of: date) -> Rows:
         """`contributions` as a matrix with names; `features` has the columns of `FEATURES`, in order."""
         closed = self.anchor.ahead(features, self._horizons)
-        rows = _completed(features, closed)
+        return self._parts(closed, _completed(features, closed), as_of)
+
+    def _answers(self, ahead: Ahead, closed: Ahead, rows: Rows, as_of: date) -> dict[str, Floats]:
+        probability = self._churn(closed, rows, as_of)
+        return self._risk(probability) | self.curve.predict(ahead, rows, as_of, probability, self.window_days)
+
+    def _parts(self, closed: Ahead, rows: Rows, as_of: date) -> Rows:
         parts = self.churn.contributions(self._log_odds(closed), rows, as_of)
         usual = UsualCustomer.from_json(self.reference.get("usual_customer"))
         window, weight = self.window_days, self.churn.anchor_weight
@@ -164,12 +182,17 @@ class Bundle:
 
     def save(self, folder: Path) -> Bundle:
         """Writes the bundle to ``folder/<version>`` whole or not at all, and returns it with its version."""
-        head = {"format": _FORMAT, "schema": schema_hash()}
+        head: dict[str, Any] = {"format": _FORMAT, "schema": schema_hash()}
+        if self.own:
+            head["own"] = self.own
         return replace(self, version=write_texts(folder, self._files(), head))
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
         """Reads a bundle after checking every hash and the feature schema.
+
+        A bundle that was trained with features of the user's own needs the same files here. Own features that came
+        later say nothing to it and change none of its predictions.
 
         Raises
         ------
@@ -183,8 +206,12 @@ class Bundle:
             raise ModelError(
                 f"bundle {path.name}: made for other feature columns than this code's; run `retain train`"
             )
+        own = texts.head.get("own", {})
         with parsing(path.name):
-            return cls._parsed(texts.files, texts.version)
+            fault = own_fault(own)
+            if not fault:
+                return replace(cls._parsed(texts.files, texts.version), own=own)
+        raise ModelError(f"bundle {path.name}: {fault}")
 
     @classmethod
     def _parsed(cls, files: dict[str, str], version: str) -> Bundle:
@@ -217,7 +244,8 @@ class Bundle:
         return replace(self, golden=golden_of(rows, self._at_training))
 
     def _at_training(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return self.predict(rows, self.trained_as_of)
+        later = [name for name in _OWN if name not in rows.columns]
+        return self.predict(rows.assign(**dict.fromkeys(later, np.nan)), self.trained_as_of)
 
     @cached_property
     def _horizons(self) -> tuple[int, ...]:

@@ -52,6 +52,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Not a kind of file that is read here (CSV, CSV.GZ, TSV, TXT, XLSX, Parquet); skipped",
         "不支持的文件类型,已跳过(支持 CSV、CSV.GZ、TSV、TXT、XLSX、Parquet)",
     ),
+    "missing_partition": (
+        "No partition for {detail}, between others that are there; check whether it was exported",
+        "缺少分区 {detail}(前后分区都在);请检查是否漏导",
+    ),
+    "absent_in_parts": (
+        "The column is absent in {detail}; missing there, and used where it is",
+        "{detail} 缺少该列;按缺失处理,其余部分照常使用",
+    ),
+    "types_differ": (
+        "The type differs between parts ({detail}); brought to one type. Write all parts in the same type",
+        "各部分类型不一致({detail});已统一。请以同一类型导出",
+    ),
     # cells
     "no_customer": (
         "Rows without a customer; set aside, they cannot be given to anybody",
@@ -132,6 +144,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "金额含多种币种({detail}),无法相加;请在 currency 中设置保留的币种,或先换算",
     ),
     "foreign_currency": ("In another currency than {detail}; set aside", "币种不是 {detail};已隔离"),
+    "empty_months": (
+        "No line at all in {detail}, though every other month has many; check whether a part of the data is missing",
+        "{detail} 没有任何数据行,而其他月份都很多;请检查是否缺少一部分数据",
+    ),
     "maybe_cents": (
         "The typical amount of {detail} is far off that of the others: amounts are probably in another unit "
         "there (cents, thousands), and values would be wrong by that factor. Export both parts again in one unit",

@@ -22,6 +22,7 @@ from features.find_files import find_files
 from features.findings import Ledger, SetAside
 from features.frames import connect, empty_table, holiday_calendar, tables_from_frames
 from features.ledger import UNUSED, unused_lines, unused_money, used_money
+from features.limits import EngineLimits
 from features.parse_time import parse_time
 from features.quality import (
     check_amounts,
@@ -40,11 +41,13 @@ from features.settings import DataSettings, TableSource
 from features.stage import Stage
 from features.tables import Tables
 
-__all__ = ["Loaded", "Progress", "Quarantine", "load", "tables_from_frames"]
+__all__ = ["ASIDE", "Loaded", "Progress", "Quarantine", "load", "tables_from_frames"]
 
 Progress = Callable[[str, float], None]
 
-_ASIDE = pa.schema([(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__])
+ASIDE = pa.schema([(n, pa.int64() if n == "line" else pa.string()) for n in SetAside.__annotations__])
+"""Columns of the quarantine."""
+
 _WORKING = ("_file", "_line", "_fault", "_value", "_cells")
 
 
@@ -82,8 +85,9 @@ def load(
     progress: Progress | None = None,
     strict: bool = True,
     today: date | None = None,
+    describe: bool = True,
 ) -> Loaded:
-    """Reads, casts and checks all configured tables.
+    """Reads, casts and checks all configured tables; with ``in_place`` they stay where they are.
 
     Parameters
     ----------
@@ -96,6 +100,8 @@ def load(
         Whether errors raise. Otherwise they stand in the report, and tables that failed are absent or empty.
     today : date, optional
         Day against which times are *in the future*; the current day of the business zone by default.
+    describe : bool
+        Whether the report says what the orders are like (``facts``): a run that only uses the tables need not wait.
 
     Returns
     -------
@@ -120,9 +126,17 @@ def load(
     """
     if settings.orders is None and settings.contracts is None:
         raise InputError("no orders and no contracts are configured; set path or url under [data.orders]")
-    con = connect()
-    keep_compact(con, memory_budget())
     day = today or datetime.now(ZoneInfo(settings.timezone)).date()
+    if settings.in_place:
+        # It builds on what is here.
+        from features.in_place import load_in_place
+
+        told = progress or (lambda name, share: None)
+        return load_in_place(settings, base=base, progress=told, strict=strict, today=day, describe=describe)
+    con = connect()
+    limits = EngineLimits.of(settings)
+    keep_compact(con, limits.memory_bytes)
+    con.raw_sql(f"SET threads = {limits.threads}")
     jobs = [_Job(con, TABLES[name], source, settings, day) for name, source in settings.sources.items()]
     for job in jobs:
         job.run(base, progress or (lambda name, share: None))
@@ -136,7 +150,7 @@ def load(
     lazy["calendar"] = holiday_calendar(con, settings.country)
     tables = Tables(con=con, timezone=settings.timezone, currency=settings.currency, **lazy)
     facts = {"timezone": settings.timezone, "currency": settings.currency, "country": settings.country}
-    report.facts = facts | order_facts(tables)
+    report.facts = facts | (order_facts(tables) if describe else {})
     aside = Quarantine(pa.concat_tables(job.set_aside() for job in jobs))
     return Loaded(tables, report, aside, pa.concat_tables(job.unused for job in jobs))
 
@@ -155,7 +169,7 @@ class _Job:
         self.ledger = Ledger(self.contract.name)
         self.stage = Stage(self.con.con, self.contract.name, self.settings.timezone)
         self.typed = ""
-        self.by_cast = _ASIDE.empty_table()
+        self.by_cast = ASIDE.empty_table()
         self.done = False
         self.unused = UNUSED.empty_table()
 
@@ -181,8 +195,9 @@ class _Job:
     def _read(self, base: Path, progress: Progress) -> None:
         faults = []
         if self.source.url is not None:
-            self._pile(read_database(self.contract, self.source, self.ledger), str(self.source.table))
-        files = find_files(self.source.path, base, self.ledger)
+            self._pile(read_database(self.contract, self.source, self.ledger, base), str(self.source.table))
+        labels = {*self.contract.names, *self.source.columns.values()}
+        files = find_files(self.source.path, base, self.ledger, columns=labels)
         for done, path in enumerate(files, 1):
             try:
                 self._pile(read_file(path, self.contract, self.source, self.ledger), path.name)
@@ -256,7 +271,7 @@ class _Job:
 
     def set_aside(self) -> pa.Table:
         """Rows of this table that were set aside, by the readers and by the cast."""
-        by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], _ASIDE)
+        by_readers = pa.Table.from_pylist([vars(row) for row in self.ledger.aside], ASIDE)
         return pa.concat_tables([by_readers, self.by_cast])
 
     def _faulty(self) -> pa.Table:
@@ -270,4 +285,4 @@ class _Job:
             [self.contract.name],
         ).to_arrow_table()
         self.con.con.unregister("files")
-        return found.select(_ASIDE.names).cast(_ASIDE)
+        return found.select(ASIDE.names).cast(ASIDE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.address import engine_name, local_file, resolve_url, show_url, without_secrets
 from features.columns import match_columns
 from features.contract import TableContract
 from features.errors import ConfigError, InputError
 from features.find_files import file_kind, unchanged
 from features.findings import Ledger
+from features.partitions import partition_keys
 from features.read_csv import read_csv
 from features.read_rows import tables_from_rows
 from features.settings import TableSource
@@ -39,11 +42,34 @@ def read_file(path: Path, contract: TableContract, source: TableSource, ledger: 
     if path.stat().st_size == 0:
         raise InputError(f"{path.name}: the file is empty; there is not even a header")
     readers = {"text": read_csv, "excel": read_excel, "parquet": read_parquet_file}
+    placed = _placed_columns(path, contract, source)
+    inside = replace(contract, columns=tuple(c for c in contract.columns if c.name not in placed))
+    named = {column: label for column, label in source.columns.items() if column not in placed}
+    asked = source.model_copy(update={"columns": named})
     try:
         with unchanged(path):
-            yield from readers[file_kind(path) or "text"](path, contract, source, ledger)
+            for piece in readers[file_kind(path) or "text"](path, inside, asked, ledger):
+                yield _with_placed(piece, placed)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+
+
+def _placed_columns(path: Path, contract: TableContract, source: TableSource) -> dict[str, str | None]:
+    """Values by contract column that stand in the path, as folders named ``key=value``."""
+    keys = partition_keys(os.fspath(path))
+    taken = set(source.columns.values())
+    found = {}
+    for name in contract.names:
+        label = source.columns.get(name, name)
+        if label in keys and (name in source.columns or label not in taken):
+            found[name] = keys[label]
+    return found
+
+
+def _with_placed(piece: pa.Table, placed: Mapping[str, str | None]) -> pa.Table:
+    for name, value in placed.items():
+        piece = piece.append_column(name, pa.repeat(pa.scalar(value, pa.string()), piece.num_rows))
+    return piece
 
 
 def read_parquet_file(
@@ -123,10 +149,11 @@ def _refuse_bomb(file: pq.ParquetFile, labels: Sequence[str], name: str) -> None
 def memory_budget() -> int:
     """Bytes that one table may take: half of the machine's or container's memory."""
     limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    control = Path("/sys/fs/cgroup/memory.max")
-    if control.is_file():
-        text = control.read_text().strip()
-        limit = min(limit, int(text)) if text.isdigit() else limit
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        control = Path("/sys/fs/cgroup", name)
+        if control.is_file():
+            text = control.read_text().strip()
+            limit = min(limit, int(text)) if text.isdigit() else limit
     return int(limit * _MAX_UNPACKED_SHARE)
 
 
@@ -194,7 +221,9 @@ def _sheet_pieces(sheet: Any, contract: TableContract, source: TableSource, name
     yield from tables_from_rows(cells(), list(found))
 
 
-def read_database(contract: TableContract, source: TableSource, ledger: Ledger) -> Iterator[pa.Table]:
+def read_database(
+    contract: TableContract, source: TableSource, ledger: Ledger, base: Path = Path()
+) -> Iterator[pa.Table]:
     """Pieces of one database table; ``_line`` is the number of the row as it came.
 
     Raises
@@ -204,14 +233,32 @@ def read_database(contract: TableContract, source: TableSource, ledger: Ledger) 
     InputError
         The database cannot be reached or read. No message holds a password.
     """
-    import sqlalchemy as sa
-
-    url = _address(source)
-    shown = url.render_as_string(hide_password=True)
+    url = resolve_url(source.url or "")
+    shown = show_url(url)
+    engine = engine_name(url)
     if not source.table:
         raise ConfigError(f"{contract.name}: url is set without table; name the table to read")
+    if engine == "duckdb":
+        yield from _duckdb_pieces(local_file(url, base) or Path(), contract, source)
+        return
+    if engine == "pyspark":
+        raise ConfigError(f"{contract.name}: {shown} is read where it is; set in_place = true under [data]")
+    yield from _sql_pieces(url, contract, source, base)
+
+
+def _sql_pieces(text: str, contract: TableContract, source: TableSource, base: Path) -> Iterator[pa.Table]:
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise ConfigError("url is not a database address such as postgresql://user@host/name") from None
+    shown = url.render_as_string(hide_password=True)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise InputError(f"{contract.name}: no SQLite file at {url.database!r}")
+        beside = base / (url.database or "")
+        if not beside.is_file():
+            raise InputError(f"{contract.name}: no SQLite file at {url.database!r}")
+        url = url.set(database=os.fspath(beside))
     try:
         engine = sa.create_engine(url)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
@@ -223,12 +270,36 @@ def read_database(contract: TableContract, source: TableSource, ledger: Ledger) 
     except sa.exc.NoSuchTableError:
         raise InputError(f"{contract.name}: there is no table {source.table!r} at {shown}") from None
     except sa.exc.SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        secret = str(url.password or "")
-        cause = cause.replace(secret, "***") if secret else cause
+        cause = without_secrets(str(getattr(error, "orig", None) or type(error).__name__), text)
         raise InputError(f"{contract.name}: cannot read {source.table!r} at {shown}: {cause}") from None
     finally:
         engine.dispose()
+
+
+def _duckdb_pieces(path: Path, contract: TableContract, source: TableSource) -> Iterator[pa.Table]:
+    """Pieces of a table or view of a DuckDB file, which is opened for reading only."""
+    import duckdb
+
+    table = ".".join('"{}"'.format(part.replace('"', '""')) for part in str(source.table).split("."))
+    try:
+        with duckdb.connect(os.fspath(path), read_only=True) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            there = con.sql(f"FROM {table}").columns
+            found = match_columns(contract, source.columns, there, str(source.table))
+            columns = ", ".join('"{}"'.format(label.replace('"', '""')) for label in found.values())
+            batches = con.execute(f"SELECT {columns} FROM {table}").to_arrow_reader(_BATCH_ROWS)  # noqa: S608
+            line = 1
+            for batch in batches:
+                numbers = pa.array(range(line, line + batch.num_rows), pa.int64())
+                line += batch.num_rows
+                yield pa.table([*batch.columns, numbers], names=[*found, "_line"])
+            if line == 1:
+                yield next(tables_from_rows([], list(found)))
+    except duckdb.CatalogException:
+        raise InputError(f"{contract.name}: there is no table {source.table!r} in {path.name}") from None
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{contract.name}: cannot read {source.table!r} in {path.name}: {first}") from None
 
 
 def _database_pieces(engine: Any, contract: TableContract, source: TableSource) -> Iterator[pa.Table]:
@@ -243,19 +314,3 @@ def _database_pieces(engine: Any, contract: TableContract, source: TableSource) 
     with engine.connect() as connection:
         result = connection.execution_options(stream_results=True, yield_per=20_000).execute(query)
         yield from tables_from_rows(enumerate(result, 1), list(found))
-
-
-def _address(source: TableSource) -> Any:
-    import sqlalchemy as sa
-
-    text = source.url or ""
-    if text.startswith("env:"):
-        text = os.environ.get(text[4:], "")
-        if not text:
-            raise ConfigError(
-                f"the environment variable {(source.url or '')[4:]} is not set; it should hold the url"
-            )
-    try:
-        return sa.make_url(text)
-    except sa.exc.ArgumentError:
-        raise ConfigError("url is not a database address such as postgresql://user@host/name") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -10,14 +11,40 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from features.contract import TABLES
 from features.errors import ConfigError
 
-__all__ = ["DataSettings", "TableSource"]
+__all__ = ["DataSettings", "TableSource", "memory_bytes"]
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.IGNORECASE)
+_LEAST_MEMORY = 256 * 10**6
+
+
+def memory_bytes(text: str) -> int:
+    """A size as people write it, in bytes.
+
+    Raises
+    ------
+    ValueError
+        Not a size.
+
+    Examples
+    --------
+    >>> memory_bytes("2GB"), memory_bytes("512 MiB")
+    (2000000000, 536870912)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size; write e.g. '2GB' or '512MB'")
+    step = 1024 if found[3] else 1000
+    return int(float(found[1]) * step ** " KMGT".index(found[2].upper() or " "))
 
 
 class TableSource(BaseModel):
     """Where one table is and how its columns are called there.
 
-    ``path`` takes files, globs or folders (CSV, CSV.GZ, TSV, XLSX, Parquet); ``url`` takes a SQLAlchemy
-    database address (``env:NAME`` reads it from the environment) with ``table`` naming the table.
+    ``path`` takes files, globs (``**`` for folders at any depth) or folders (CSV, CSV.GZ, TSV, XLSX, Parquet);
+    folders named ``key=value`` give a column ``key``. ``url`` takes ``duckdb:///FILE`` or a SQLAlchemy database
+    address (``env:NAME`` reads it from the environment) with ``table`` naming the table. Read in place, `path` takes
+    Parquet only, also on object stores (``s3://…``), and `url` any engine that ibis connects to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +72,11 @@ class DataSettings(BaseModel):
     ``decimal`` and ``thousands`` are the marks in numbers written as text. ``exact_duplicates`` says what
     happens to a row that equals an earlier one in every column: real shops scan two alike items as two lines,
     so ``keep`` is the default and their number is reported.
+
+    With ``in_place`` tables are read where they are, Parquet by the embedded engine and tables of one database by
+    that database: nothing is copied, checks and features run there, and nothing is parsed from text.
+    ``memory_limit`` (such as ``2GB``) and ``threads`` bound the embedded engine; empty stands for half of the memory,
+    and 0 for all cores, that the machine or container has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +88,9 @@ class DataSettings(BaseModel):
     thousands: Literal[",", ".", " ", "'", ""] = ","
     exact_duplicates: Literal["keep", "drop"] = "keep"
     max_quarantined_share: float = Field(default=0.2, ge=0, le=1)
+    in_place: bool = False
+    memory_limit: str = ""
+    threads: int = Field(default=0, ge=0, le=1024)
     orders: TableSource | None = None
     customers: TableSource | None = None
     contracts: TableSource | None = None
@@ -73,6 +108,13 @@ class DataSettings(BaseModel):
             raise ValueError(f"timezone {value!r} is unknown; use a name such as 'Europe/London'") from error
         return value
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _a_size(cls, value: str) -> str:
+        if value and memory_bytes(value) < _LEAST_MEMORY:
+            raise ValueError(f"memory_limit {value!r} is below 256 MB; the engine needs at least that")
+        return value
+
     @field_validator("country")
     @classmethod
     def _known_country(cls, value: str) -> str:
@@ -85,6 +127,11 @@ class DataSettings(BaseModel):
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return value
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The configured limit; None for none."""
+        return memory_bytes(self.memory_limit) if self.memory_limit else None
 
     @property
     def sources(self) -> dict[str, TableSource]:

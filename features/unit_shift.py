@@ -7,13 +7,13 @@ unit comes with a change of system, of export, or of the people who keep the boo
 # ruff: noqa: S608  (identifiers in the statements are names of the contract, never texts of the user)
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Part", "UnitShift", "split_parts", "unit_shift"]
+__all__ = ["Part", "UnitShift", "shift_of_parts", "split_parts", "unit_shift"]
 
 _LEAST_ROWS = 20
 _MOST_ROWS = 250_000
@@ -113,9 +113,29 @@ def unit_shift(con: Any, table: str, *, columns: Sequence[str], sources: Sequenc
     """
     rows, last = con.execute(f'SELECT count(*), max(_line) FROM "{table}"').fetchone()
     one_in, stretch = max(1, rows // _MOST_ROWS), max(2 * _LEAST_ROWS, (last or 0) // _STRETCHES + 1)
+    kinds = _kinds(columns, sources, stretch)
+    return _clearest((kind, _parts(con, table, kind, one_in)) for kind in kinds)
+
+
+def shift_of_parts(
+    months: Sequence[Part], channels: Sequence[Part], written: Sequence[Part]
+) -> UnitShift | None:
+    """`unit_shift` where the parts are summed up already: by month, by channel, and whole amounts or not.
+
+    Parts are named as they are to be shown, whole amounts ``true`` and others ``false``.
+    """
+    shown = [replace(part, name=_WRITTEN[part.name]) for part in written]
+    named = [replace(part, name=f'channel "{part.name}"') for part in channels]
+    by_kind = {"time": months, "channel": named, "amount": shown}
+    kinds = [kind for kind in _kinds(["channel"], [""], 1) if not kind.key.startswith("_line")]
+    order = ["time", "channel", "amount"]
+    enough = {name: [part for part in by_kind[name] if part.rows >= _LEAST_ROWS] for name in order}
+    return _clearest((kind, enough[name]) for kind, name in zip(kinds, order, strict=True))
+
+
+def _clearest(parted: Iterable[tuple[_Kind, Sequence[Part]]]) -> UnitShift | None:
     scattered = None
-    for kind in _kinds(columns, sources, stretch):
-        parts = _parts(con, table, kind, one_in)
+    for kind, parts in parted:
         found = split_parts(parts, ordered=kind.ordered)
         if found is None or not kind.believes(found, _rows(parts)):
             continue

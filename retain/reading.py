@@ -35,7 +35,7 @@ def read_tables(screen: Screen, project: Project, progress: Progress | None) -> 
     """
     from features.load import load
 
-    loaded = load(project.config.data, base=project.base, progress=progress)
+    loaded = load(project.config.data, base=project.base, progress=progress, describe=False)
     for text in weighty_findings(loaded.report):
         screen.note(text)
     return loaded.tables

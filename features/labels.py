@@ -8,6 +8,7 @@ from datetime import date
 import ibis.expr.types as ir
 
 from features.days import day_facts
+from features.dialect import portable
 from features.errors import ConfigError
 from features.exact import from_units
 from features.snapshot import as_of_table, future, past
@@ -57,4 +58,4 @@ def labels(
         sums[f"value_{h}d"] = from_units(ahead.net_u.sum(where=within))
     came = ahead.group_by(["as_of", "customer_id"]).aggregate(**sums)
     joined = known.left_join(came, ["as_of", "customer_id"]).drop("as_of_right", "customer_id_right")
-    return joined.mutate(**{name: joined[name].fill_null(0) for name in sums})
+    return portable(joined.mutate(**{name: joined[name].fill_null(0) for name in sums}), tables.con)

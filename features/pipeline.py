@@ -16,6 +16,7 @@ from features.breadth import BREADTH
 from features.campaigns import CAMPAIGNS, REFERRALS
 from features.contracts import CONTRACTS
 from features.days import day_facts, merge_days, with_ends, with_gaps
+from features.dialect import portable
 from features.events import known_events
 from features.family import Family
 from features.first_basket import FIRST_BASKET
@@ -123,7 +124,7 @@ def features_at(
     customers = customers.mutate(**{n: ibis.null("float64") for n in FEATURES if n not in known})
     for family in (LOYALTY, *_own_of("all")):
         customers = customers.mutate(**family.derived(customers))
-    return customers.select(*_KEYS, *FEATURES)
+    return portable(customers.select(*_KEYS, *FEATURES), tables.con)
 
 
 def _own_of(source: str) -> list[Family]:

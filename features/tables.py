@@ -3,7 +3,6 @@
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,16 +11,13 @@ import ibis.expr.types as ir
 from ibis.util import gen_name
 
 from features.days import day_facts
+from features.dialect import portable
 from features.engine import compact
 
 __all__ = ["Tables"]
 
 SHARE_ROWS = 4_000_000
 """Order lines summed up at a time; each share reads the table once more."""
-
-
-def _nothing() -> None:
-    """Tables that Retain holds itself change for nobody."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,6 @@ class Tables:
     column carry two dates besides: ``day`` (of the event) and ``known_day``, the later of the event's day and
     the day the row arrived. A row may be used at ``as_of`` only when ``known_day < as_of``. ``calendar`` is there
     where the country is known: each day's place between its public holidays (`features.public_holidays`).
-    ``still()`` refuses files that are read in place and changed since they were checked.
     """
 
     con: Any
@@ -47,7 +42,6 @@ class Tables:
     timezone: str = "UTC"
     currency: str = ""
     calendar: ir.Table | None = None
-    still: Callable[[], None] = _nothing
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -64,7 +58,7 @@ class Tables:
         """
         found = day_facts(self.orders)
         if self.con.name != "duckdb":
-            return found
+            return portable(found, self.con)
         name, engine = gen_name("day_facts"), self.con.con
         shares = 1 + self.con.to_pyarrow(self.orders.count()).as_py() // SHARE_ROWS
         for share in range(shares):

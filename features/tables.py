@@ -3,6 +3,7 @@
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,10 @@ SHARE_ROWS = 4_000_000
 """Order lines summed up at a time; each share reads the table once more."""
 
 
+def _nothing() -> None:
+    """Tables that Retain holds itself change for nobody."""
+
+
 @dataclass(frozen=True)
 class Tables:
     """Lazy tables that follow the contract, and the engine they live in.
@@ -29,6 +34,7 @@ class Tables:
     column carry two dates besides: ``day`` (of the event) and ``known_day``, the later of the event's day and
     the day the row arrived. A row may be used at ``as_of`` only when ``known_day < as_of``. ``calendar`` is there
     where the country is known: each day's place between its public holidays (`features.public_holidays`).
+    ``still()`` refuses files that are read in place and changed since they were checked.
     """
 
     con: Any
@@ -42,6 +48,7 @@ class Tables:
     timezone: str = "UTC"
     currency: str = ""
     calendar: ir.Table | None = None
+    still: Callable[[], None] = _nothing
 
     @property
     def present(self) -> tuple[str, ...]:

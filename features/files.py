@@ -6,6 +6,7 @@ The steps that `features.publish` is made of. Everything made here is readable b
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -18,8 +19,20 @@ from pathlib import Path
 
 from features.errors import LockedError, PublishError
 
-__all__ = ["explained", "identity", "new_file", "output_lock", "rename", "settle", "sync_folder"]
+__all__ = [
+    "exchange",
+    "explained",
+    "identity",
+    "new_file",
+    "output_lock",
+    "rename",
+    "settle",
+    "sync_folder",
+]
 
+# renameat2 of Linux and renamex_np of macOS agree on the number of "exchange the two"
+_EXCHANGE = 2
+_HERE = -100
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar("held outputs", default=frozenset())
 
 
@@ -55,6 +68,29 @@ def rename(source: Path, target: Path) -> None:
     """Put `source` in the place of `target` in one step that outlives a power cut."""
     source.replace(target)
     sync_folder(target.parent)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders change places in one step that outlives a power cut; each is there at every instant.
+
+    Raises
+    ------
+    OSError
+        The operating system or the file system knows no such step (ENOTSUP), or refuses it.
+    """
+    library, names = ctypes.CDLL(None, use_errno=True), (os.fsencode(one), os.fsencode(other))
+    if hasattr(library, "renameat2"):
+        done = library.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE)
+    elif hasattr(library, "renamex_np"):
+        done = library.renamex_np(*names, _EXCHANGE)
+    else:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(other))
+    if done != 0:
+        code = ctypes.get_errno()
+        code = errno.ENOTSUP if code in {errno.EINVAL, errno.ENOSYS} else code
+        raise OSError(code, os.strerror(code), str(other))
+    for folder in {one.parent, other.parent}:
+        sync_folder(folder)
 
 
 def identity(path: Path) -> tuple[int, ...] | None:
@@ -139,6 +175,8 @@ def _advice(path: Path, error: OSError, size: int, room: int) -> str:
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"This account may not write in {path.parent}: change its rights or choose another folder."
+    if error.errno == errno.ENOTSUP:
+        return "This file system cannot swap two folders in one step: give the name of a new folder."
     if error.errno == errno.ENAMETOOLONG:
         return "Choose a shorter name."
     return "Look at the disk, then try again."

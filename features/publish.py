@@ -33,7 +33,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from features.errors import LockedError, PublishError
-from features.files import explained, identity, new_file, output_lock, rename, settle, sync_folder
+from features.files import exchange, explained, identity, new_file, output_lock, rename, settle, sync_folder
 
 __all__ = [
     "Manifest",
@@ -178,11 +178,11 @@ def publish_file(
     return made
 
 
-def publish_dir(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder whole and put it in place under a name that is new.
+def publish_dir(path: Path, write: Callable[[Path], None], *, replace: bool = False) -> None:
+    """Write a folder whole and put it in place under a name that is new, or in one step in the place of another.
 
-    Published folders never change: name them by version. A folder that is already there with the same
-    content is left as it is; with other content it is never touched.
+    Unless they are replaced, published folders never change: name them by version. A folder that is already there
+    with the same content is then left as it is; with other content it is never touched.
 
     Parameters
     ----------
@@ -190,6 +190,8 @@ def publish_dir(path: Path, write: Callable[[Path], None]) -> None:
         The folder to be.
     write : callable
         Called with an empty folder (mode 0700) beside it; fills it with ordinary files and folders.
+    replace : bool, default False
+        Take the place of a folder with other content, which is lost: the two change places in one step.
 
     Raises
     ------
@@ -206,7 +208,10 @@ def publish_dir(path: Path, write: Callable[[Path], None]) -> None:
             part.mkdir(mode=0o700)
             write(part)
             made = _settle_tree(part)
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            filled = path.exists() and (not path.is_dir() or any(path.iterdir()))
+            if filled and replace and path.is_dir():
+                exchange(part, path)
+            elif filled:
                 _refuse_other_content(path, made)
             else:
                 rename(part, path)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from strategies.columns import Labels, Numbers
+from strategies.columns import Labels, Numbers, Places
 
-__all__ = ["DaysLater", "RowColumn", "as_frame", "as_rows", "as_texts"]
+__all__ = ["DaysLater", "RowColumn", "as_batch", "as_frame", "as_rows", "as_texts"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -64,6 +65,40 @@ def _array(column: RowColumn) -> Any:
     if isinstance(column, DaysLater):
         return np.array(column.dates(), dtype=object)
     return pd.array(column, dtype="str") if isinstance(column, list) else column
+
+
+def as_batch(customer_ids: pa.Array, columns: Mapping[str, RowColumn]) -> pa.RecordBatch:
+    """The columns as a record batch behind the ids, missing as null; words that come again and again are coded.
+
+    Examples
+    --------
+    >>> found = {"as_of": date(2026, 3, 1), "clv": np.array([np.nan])}
+    >>> as_batch(pa.array(["a"]), found).to_pylist()
+    [{'customer_id': 'a', 'as_of': datetime.date(2026, 3, 1), 'clv': None}]
+    """
+    size = len(customer_ids)
+    arrays = [customer_ids.cast(pa.string()), *(_arrow(column, size) for column in columns.values())]
+    return pa.RecordBatch.from_arrays(arrays, names=["customer_id", *columns])
+
+
+def _arrow(column: RowColumn, size: int) -> pa.Array:
+    if isinstance(column, np.ndarray):
+        return pa.array(column, from_pandas=True)
+    if isinstance(column, Labels):
+        return _coded(column.words, column.places)
+    if isinstance(column, DaysLater):
+        missing = np.isnan(column.days)
+        days = np.datetime64(column.start) + np.where(missing, 0.0, column.days).astype("timedelta64[D]")
+        return pa.array(days, pa.date32(), mask=missing)
+    if isinstance(column, list):
+        return pa.array(column, pa.string())
+    if isinstance(column, date):
+        return pa.repeat(pa.scalar(column, pa.date32()), size)
+    return _coded((column,), np.zeros(size, np.intp))
+
+
+def _coded(words: tuple[str, ...], places: Places) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(words, pa.string()))
 
 
 def as_rows(customer_ids: Sequence[str], columns: Mapping[str, RowColumn]) -> list[dict[str, Any]]:

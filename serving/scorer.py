@@ -6,6 +6,7 @@ what was frozen at training only: the same customer on the same day gets the sam
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -84,6 +85,13 @@ class Scorer:
         self._edges = RfmEdges.from_dict(bundle.reference["rfm_edges"])
         self._cuts = ValueCuts.from_dict(bundle.reference["value_cuts"])
 
+    @property
+    def settings_hash(self) -> str:
+        """SHA-256 of all that a row depends on besides the model, the features and the day."""
+        settings = self.settings.model_dump_json(exclude={"table", "offers"})
+        said = [settings, self.frameworks.model_dump_json(), self.table.version, self.currency]
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
     def score(self, tables: Tables, as_of: date) -> pd.DataFrame:
         """One row per customer with an order before `as_of`, highest value at stake first; see `explained`."""
         return self.explained(tables, as_of).rows
@@ -135,8 +143,9 @@ class Scorer:
             chunk = chunk[~chunk["customer_id"].isin(left_out)]
             if chunk.empty:
                 continue
-            told.append(self.groups(chunk, as_of))
-            parts.append(self.rows(chunk, as_of, groups=told[-1]))
+            rows, groups = self._told(chunk, as_of)
+            told.append(groups)
+            parts.append(rows)
             people.append(chunk["customer_id"])
             quoted.append(chunk[list(QUOTED)].astype(np.float64))
             if earlier is not None:
@@ -155,13 +164,7 @@ class Scorer:
             pd.concat(replayed).set_axis(ids) if replayed else None,
         )
 
-    def groups(self, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """Contributions to the churn log-odds by group, for customers as `rows` takes them."""
-        return _groups(self.bundle, known, as_of)
-
-    def rows(
-        self, known: pd.DataFrame, as_of: date, *, explain: bool = True, groups: pd.DataFrame | None = None
-    ) -> pd.DataFrame:
+    def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
         """The list's rows for customers whose features are ready, in the order given.
 
         Parameters
@@ -172,8 +175,6 @@ class Scorer:
             The day the features describe.
         explain : bool
             Give the reasons, which take about as long again as the score.
-        groups : pandas.DataFrame, optional
-            Their `groups`, when they are known already.
 
         Returns
         -------
@@ -181,11 +182,14 @@ class Scorer:
             As `score` has it, without ``reasons`` and ``reasons_zh`` when not asked to explain.
         """
         features = Rows(FEATURES, matrix_of(known, FEATURES))
-        found = self._columns(features, as_of)
-        if explain:
-            weights = _weights(self.bundle, features, as_of) if groups is None else _matrix(groups)
-            found |= self._reasons(features, weights)
-        return as_frame(known["customer_id"], found)
+        return as_frame(known["customer_id"], self.columns(features, as_of, explain=explain))
+
+    def _told(self, known: pd.DataFrame, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`rows`, and the contributions to the churn log-odds by group, of the same customers."""
+        features = Rows(FEATURES, matrix_of(known, FEATURES))
+        found, weights = self._weighed(features, as_of)
+        rows = as_frame(known["customer_id"], found | self._reasons(features, weights))
+        return rows, pd.DataFrame(weights, columns=list(WEIGHTS), index=known.index)
 
     def answer_rows(
         self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
@@ -213,13 +217,17 @@ class Scorer:
         InputError
             The matrix has another shape.
         """
-        return as_rows(customer_ids, self._answered(features, customer_ids, as_of, explain=explain))
+        return as_rows(
+            customer_ids, self.columns(_checked(features, len(customer_ids)), as_of, explain=explain)
+        )
 
     def answer_texts(
         self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool = False
     ) -> list[str]:
         """`answer_rows` as JSON text, one object per customer, in half the time it takes to write those."""
-        return as_texts(customer_ids, self._answered(features, customer_ids, as_of, explain=explain))
+        return as_texts(
+            customer_ids, self.columns(_checked(features, len(customer_ids)), as_of, explain=explain)
+        )
 
     def risk_texts(self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date) -> list[str]:
         """`answer_texts` of the risk alone: ``as_of, model_version, churn_probability, churn_percentile``."""
@@ -227,18 +235,21 @@ class Scorer:
         named: dict[str, RowColumn] = {"as_of": as_of, "model_version": self.bundle.version}
         return as_texts(customer_ids, named | self.bundle.risk(rows, as_of))
 
-    def _answered(
-        self, features: Rows | Numbers, customer_ids: Sequence[str], as_of: date, *, explain: bool
-    ) -> dict[str, RowColumn]:
-        rows = _checked(features, len(customer_ids))
-        found = self._columns(rows, as_of)
-        if explain:
-            found |= self._reasons(rows, _weights(self.bundle, rows, as_of))
-        return found
+    def columns(self, features: Rows, as_of: date, *, explain: bool = False) -> dict[str, RowColumn]:
+        """The list's columns behind the id, by name, for customers in the order of `features`."""
+        if not explain:
+            return self._columns(features, as_of, self.bundle.answers(features, as_of))
+        found, weights = self._weighed(features, as_of)
+        return found | self._reasons(features, weights)
 
-    def _columns(self, features: Rows, as_of: date) -> dict[str, RowColumn]:
+    def _weighed(self, features: Rows, as_of: date) -> tuple[dict[str, RowColumn], Numbers]:
+        """The columns, and what the reasons are told from."""
+        predicted, parts = self.bundle.explained(features, as_of)
+        return self._columns(features, as_of, predicted), group_weights(parts.names, parts.matrix)
+
+    def _columns(self, features: Rows, as_of: date, predicted: Mapping[str, Numbers]) -> dict[str, RowColumn]:
         """Every column of the list between the id and the reasons."""
-        people, predicted = _people(features), self.bundle.answers(features, as_of)
+        people = _people(features)
         found: dict[str, RowColumn] = {
             "as_of": as_of,
             "model_version": self.bundle.version,
@@ -318,7 +329,3 @@ def _groups(bundle: Bundle, known: pd.DataFrame, as_of: date) -> pd.DataFrame:
 def _weights(bundle: Bundle, features: Rows, as_of: date) -> Numbers:
     parts = bundle.parts(features, as_of)
     return group_weights(parts.names, parts.matrix)
-
-
-def _matrix(groups: pd.DataFrame) -> Numbers:
-    return groups[list(WEIGHTS)].to_numpy(np.float64)

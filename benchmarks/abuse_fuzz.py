@@ -99,9 +99,7 @@ def _try(
         answer = case.call(base_url=url, session=session, headers=headers)
         statuses[answer.status_code] += 1
         if answer.status_code >= 500:
-            wrong[
-                f"{case.method} {case.path}: {answer.status_code} {parsed(answer.content)['error']['message']}"
-            ] += 1
+            wrong[_told(case, answer)] += 1
         try:
             if answer.status_code != 405:
                 case.validate_response(answer, checks=_checks())
@@ -114,6 +112,14 @@ def _try(
             wrong[f"{case.method} {case.path}: {answer.status_code} {error}"] += 1
 
     ask()
+
+
+def _told(case: Any, answer: Any) -> str:
+    """A failure of the server with the request that brought it about, so that it can be sent again."""
+    sent = answer.request
+    body = sent.body.decode("utf-8", "replace") if isinstance(sent.body, bytes) else sent.body
+    message = parsed(answer.content)["error"]["message"]
+    return f"{case.method} {case.path}: {answer.status_code} {message}; sent {sent.path_url} {body or ''}"
 
 
 def _checks() -> list[Any]:

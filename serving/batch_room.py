@@ -10,6 +10,7 @@ from serving.histories import Histories
 from serving.live import Live, LiveSettings
 from serving.lookup import Lookup
 from serving.model_watch import ModelWatch
+from serving.ready_features import ready_batch
 from serving.refusal import Refusal, fitted, incident
 from serving.schemas import BatchRequest
 from serving.strict_json import strict_json
@@ -53,6 +54,8 @@ def open_batches(settings: LiveSettings) -> Answers:
 
 def _answered(live: Live, asked: Asked, body: bytes) -> tuple[int, bytes]:
     try:
+        if (given := ready_batch(body)) is not None:
+            return 200, live.ready(given, asked).encode()
         request = fitted(BatchRequest, strict_json(body))
         return 200, live.many(request, asked).encode()
     except Refusal as refusal:

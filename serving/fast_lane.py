@@ -16,6 +16,7 @@ from features.errors import RetainError
 from serving.asked import Asked
 from serving.live_scores import Models, feature_matrix, score_features
 from serving.lookup import Stored, without_reasons
+from serving.ready_features import Ready, check_histories
 from serving.refusal import Refusal, fitted
 from serving.row_text import found_text, unknown_text
 from serving.schemas import ScoreRequest
@@ -82,8 +83,40 @@ class FastLane:
         elif request.features is None:
             return await self._by_id(str(request.customer_id), request.as_of, asked, wanted=request.wanted)
         elif not request.reasons:
-            return request.wanted.narrowed(await self._by_features(request, asked))
+            features = feature_matrix([request.features.__dict__])
+            return await self.ready(
+                Ready([str(request.customer_id)], features, request.as_of, request.wanted), asked
+            )
         return None
+
+    async def ready(self, given: Ready, asked: Asked) -> str:
+        """Score one customer from ready features.
+
+        Raises
+        ------
+        Refusal
+            The features are nobody's, or as `score`.
+        """
+        asked.customers = 1
+        (customer_id,), as_of = given.customer_ids, given.as_of
+        self._check_id(customer_id, "customer_id")
+        check_histories(given.features, lambda _: "features")
+        if as_of is None:
+            stored = await self._get(customer_id)
+            if stored is None:
+                raise no_day()
+            as_of = date.fromisoformat(stored.as_of)
+        found = score_features(
+            given.features,
+            given.customer_ids,
+            as_of,
+            served=self._models.served,
+            asked=asked,
+            wanted=given.wanted,
+        )
+        row = found.get(customer_id)
+        text = unknown_text(customer_id, no_purchase(as_of)) if row is None else found_text(row)
+        return given.wanted.narrowed(text)
 
     async def customer(self, customer_id: str, asked: Asked) -> str:
         """The stored row of a customer with reasons.
@@ -117,21 +150,6 @@ class FastLane:
             return unknown_text(customer_id, NOT_LISTED if row is None else NO_CONTACT)
         asked.model_version = stored.model_version
         return wanted.narrowed(found_text(row if wanted.reasons else without_reasons(row)))
-
-    async def _by_features(self, request: ScoreRequest, asked: Asked) -> str:
-        customer_id, as_of = str(request.customer_id), request.as_of
-        self._check_id(customer_id, "customer_id")
-        if as_of is None:
-            stored = await self._get(customer_id)
-            if stored is None:
-                raise no_day()
-            as_of = date.fromisoformat(stored.as_of)
-        features, served = feature_matrix([request.features.__dict__]), self._models.served
-        found = score_features(
-            features, [customer_id], as_of, served=served, asked=asked, wanted=request.wanted
-        )
-        row = found.get(customer_id)
-        return unknown_text(customer_id, no_purchase(as_of)) if row is None else found_text(row)
 
     async def _get(self, customer_id: str) -> Stored | None:
         try:

@@ -9,7 +9,7 @@ the scorer alone. The same customer on the same day gets the same numbers, bit f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from serving.feature_engines import FeatureEngines
 from serving.histories import History, Known
 from serving.live_scores import PURCHASES, Features, Models, Served, feature_matrix, score_features
 from serving.lookup import Stored, without_reasons
+from serving.ready_features import Ready, check_histories
 from serving.refusal import Refusal
 from serving.row_text import batch_text, found_text, unknown_text
 from serving.schemas import BatchRequest, FeatureRow, ScoreRequest
@@ -109,15 +110,15 @@ class Live:
         Refusal
             There is no list or no day to score for, or the database cannot be read.
         """
+        if request.features is not None:
+            row = FeatureRow(customer_id=str(request.customer_id), features=request.features)
+            return self._ready(_ready([row], request), asked, where=lambda _: "features")[0]
         given = {"as_of", "reasons", "columns"}
         many: dict[str, object] = {name: getattr(request, name) for name in given}
         if request.customer is not None:
             many["customers"] = [request.customer]
-        elif request.features is None:
-            many["customer_ids"] = [request.customer_id]
         else:
-            row = FeatureRow(customer_id=str(request.customer_id), features=request.features)
-            many["feature_rows"] = [row]
+            many["customer_ids"] = [request.customer_id]
         return self._results(BatchRequest.model_validate(many), asked)[0]
 
     def many(self, request: BatchRequest, asked: Asked) -> str:
@@ -128,8 +129,25 @@ class Live:
         Refusal
             More customers or longer ids than may be, a customer twice, or as `one`.
         """
-        check_limits(request, self._settings.serving)
+        if request.feature_rows is not None:
+            return self.ready(_ready(request.feature_rows, request), asked)
+        if request.customer_ids is not None:
+            check_limits("customer_ids", request.customer_ids, self._settings.serving)
+        else:
+            ids = [row.customer_id for row in request.customers or []]
+            check_limits("customers", ids, self._settings.serving)
         return batch_text(self._results(request, asked))
+
+    def ready(self, given: Ready, asked: Asked) -> str:
+        """`many` for customers with ready features that were read already.
+
+        Raises
+        ------
+        Refusal
+            Some features are nobody's, or as `many`.
+        """
+        check_limits("feature_rows", given.customer_ids, self._settings.serving)
+        return batch_text(self._ready(given, asked, where="feature_rows[{}].features".format))
 
     def current(self, customer_id: str, asked: Asked) -> dict[str, Any] | None:
         """A customer's row as of now, with ``last_campaign_days``; None when nobody may be told of.
@@ -207,17 +225,17 @@ class Live:
             found |= {i: _answer(i, scored.get(i), no_purchase(day)) for i in histories}
         return found
 
-    def score_feature_rows(
-        self, rows: Sequence[FeatureRow], as_of: date | None, *, asked: Asked, wanted: Wanted
-    ) -> dict[str, str]:
+    def _ready(self, given: Ready, asked: Asked, *, where: Callable[[int], str]) -> list[str]:
         """Answers from ready features, each customer given once; without a day they are those of the list's day."""
-        day = as_of or self._listed_day()
+        ids, wanted = given.customer_ids, given.wanted
+        check_histories(given.features, where)
+        day = given.as_of or self._listed_day()
         if day is None:
             raise no_day()
-        ids = [row.customer_id for row in rows]
-        features, served = feature_matrix(row.features.__dict__ for row in rows), self._models.served
-        found = score_features(features, ids, day, served=served, asked=asked, wanted=wanted)
-        return {i: _answer(i, found.get(i), no_purchase(day)) for i in ids}
+        served = self._models.served
+        found = score_features(given.features, ids, day, served=served, asked=asked, wanted=wanted)
+        asked.customers = len(ids)
+        return [wanted.narrowed(_answer(i, found.get(i), no_purchase(day))) for i in ids]
 
     def _looked_up(self, customer_ids: Sequence[str]) -> dict[str, Stored]:
         """What is stored of each, once, in their order."""
@@ -232,13 +250,10 @@ class Live:
         if request.customer_ids is not None:
             ids = request.customer_ids
             found = self.score_ids(ids, as_of, asked=asked, wanted=wanted)
-        elif request.customers is not None:
-            ids = [customer.customer_id for customer in request.customers]
-            found = self.score_customers(request.customers, as_of, asked=asked, wanted=wanted)
         else:
-            rows = request.feature_rows or []
-            ids = [row.customer_id for row in rows]
-            found = self.score_feature_rows(rows, as_of, asked=asked, wanted=wanted)
+            customers = request.customers or []
+            ids = [customer.customer_id for customer in customers]
+            found = self.score_customers(customers, as_of, asked=asked, wanted=wanted)
         asked.customers = len(ids)
         return [wanted.narrowed(found[customer_id]) for customer_id in ids]
 
@@ -297,14 +312,9 @@ class Live:
         return max(newest + timedelta(days=1) if days else newest, listed or date.min)
 
 
-def check_limits(request: BatchRequest, limits: ServingSettings) -> None:
+def check_limits(name: str, ids: Sequence[str], limits: ServingSettings) -> None:
     """Refuse a batch beyond the limits of the installation, or with the rows of one customer in two places."""
-    if request.customer_ids is not None:
-        name, field, ids = "customer_ids", "", request.customer_ids
-    elif request.customers is not None:
-        name, field, ids = "customers", ".customer_id", [row.customer_id for row in request.customers]
-    else:
-        name, field, ids = "feature_rows", ".customer_id", [r.customer_id for r in request.feature_rows or []]
+    field = "" if name == "customer_ids" else ".customer_id"
     if len(ids) > limits.max_rows:
         text = f"{name}: {len(ids)} customers; at most {limits.max_rows} at a time"
         raise Refusal(413, "too_many", text, field=name)
@@ -318,6 +328,11 @@ def check_limits(request: BatchRequest, limits: ServingSettings) -> None:
         if first != place and field:
             text = f"{where}: is the customer of {name}[{first}] again; give each customer once"
             raise Refusal(400, "twice", text, field=where)
+
+
+def _ready(rows: Sequence[FeatureRow], request: ScoreRequest | BatchRequest) -> Ready:
+    features = feature_matrix(row.features.__dict__ for row in rows)
+    return Ready([row.customer_id for row in rows], features, request.as_of, request.wanted)
 
 
 def _answer(customer_id: str, row: str | None, otherwise: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, FiniteFloat, create_model, model_validator
 
@@ -12,6 +12,9 @@ from serving.table_rows import CustomerTables, Day, Id, OrderLine, Strict
 from serving.wanted import Wanted
 
 __all__ = [
+    "LARGEST_FEATURE",
+    "MOST_COLUMNS",
+    "MOST_CUSTOMERS",
     "BatchAnswer",
     "BatchRequest",
     "CustomerResult",
@@ -28,7 +31,10 @@ __all__ = [
 ]
 
 # Ceiling of the shape itself; [serving] sets the lower limits of an installation.
-_MOST_CUSTOMERS = 100_000
+MOST_CUSTOMERS = 100_000
+MOST_COLUMNS = 200
+LARGEST_FEATURE = 1e18
+"""No history comes near it, and products of a few such numbers are finite."""
 _DAY_TEXT = (
     "Everything before the start of this day is past. Default: the day of the list; for customers with "
 )
@@ -40,11 +46,12 @@ _COLUMNS_TEXT = (
 )
 
 Value: TypeAlias = str | bool | int | FiniteFloat | list[str] | None
+Feature: TypeAlias = Annotated[FiniteFloat, Field(ge=-LARGEST_FEATURE, le=LARGEST_FEATURE)]
 Features: Any = create_model(
     "Features",
     __base__=Strict,
     __doc__="All features of one customer on one day, as `features.pipeline.FEATURES` has them; null is missing.",
-    **{name: (FiniteFloat | None, Field(...)) for name in FEATURES},  # type: ignore[call-overload]
+    **{name: (Feature | None, Field(...)) for name in FEATURES},  # type: ignore[call-overload]
 )
 
 
@@ -64,7 +71,9 @@ class ScoreRequest(Strict):
     features: Features | None = Field(default=None, description="Ready features; null is missing")
     as_of: Day | None = Field(default=None, description=_DAY_TEXT + _AFTER_TEXT)
     reasons: bool = Field(default=False, description=_REASONS_TEXT)
-    columns: list[Id] | None = Field(default=None, min_length=1, max_length=200, description=_COLUMNS_TEXT)
+    columns: list[Id] | None = Field(
+        default=None, min_length=1, max_length=MOST_COLUMNS, description=_COLUMNS_TEXT
+    )
 
     @property
     def wanted(self) -> Wanted:
@@ -97,19 +106,21 @@ class BatchRequest(Strict):
     """
 
     customer_ids: list[Id] | None = Field(
-        default=None, max_length=_MOST_CUSTOMERS, description="Customers of the scored list"
+        default=None, max_length=MOST_CUSTOMERS, description="Customers of the scored list"
     )
     customers: list[CustomerTables] | None = Field(
         default=None,
-        max_length=_MOST_CUSTOMERS,
+        max_length=MOST_CUSTOMERS,
         description="Customers and all rows known of them, each once",
     )
     feature_rows: list[FeatureRow] | None = Field(
-        default=None, max_length=_MOST_CUSTOMERS, description="Customers with ready features, each once"
+        default=None, max_length=MOST_CUSTOMERS, description="Customers with ready features, each once"
     )
     as_of: Day | None = Field(default=None, description=_DAY_TEXT + _AFTER_TEXT)
     reasons: bool = Field(default=False, description=_REASONS_TEXT)
-    columns: list[Id] | None = Field(default=None, min_length=1, max_length=200, description=_COLUMNS_TEXT)
+    columns: list[Id] | None = Field(
+        default=None, min_length=1, max_length=MOST_COLUMNS, description=_COLUMNS_TEXT
+    )
 
     @property
     def wanted(self) -> Wanted:

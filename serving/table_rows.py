@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 __all__ = [
+    "LONGEST_ID",
     "ROWS",
     "Amount",
     "Campaign",
@@ -32,6 +33,7 @@ __all__ = [
     "Survey",
     "Text",
     "Time",
+    "read_day",
 ]
 
 _TIME = re.compile(
@@ -43,6 +45,8 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _MOST_ROWS = 100_000
 # Features sum money as whole ten-thousandths in 64 bits; 10^10 leaves room for 90,000 lines at the limit.
 _LARGEST_AMOUNT = 1e10
+LONGEST_ID = 256
+"""Characters of an id; the limit of an installation is lower."""
 
 _Day = TypeVar("_Day", date, datetime)
 
@@ -56,7 +60,8 @@ def _time(value: object) -> datetime:
     raise ValueError("must be a time such as '2011-06-12T10:30:00' (business zone) or '2011-06-12T10:30:00Z'")
 
 
-def _day(value: object) -> date:
+def read_day(value: object) -> date:
+    """A day as programs send it; ValueError for everything else."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and _DAY.fullmatch(value):
@@ -74,7 +79,7 @@ def _calendar(read: Callable[[str], _Day], text: str) -> _Day:
     return value
 
 
-Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256, examples=["007"])]
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, examples=["007"])]
 Text: TypeAlias = Annotated[str, Field(max_length=256)]
 Amount: TypeAlias = Annotated[FiniteFloat, Field(ge=-_LARGEST_AMOUNT, le=_LARGEST_AMOUNT)]
 Time: TypeAlias = Annotated[
@@ -84,7 +89,7 @@ Time: TypeAlias = Annotated[
 ]
 Day: TypeAlias = Annotated[
     date,
-    PlainValidator(_day),
+    PlainValidator(read_day),
     PlainSerializer(date.isoformat),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2011-06-12"]}),
 ]

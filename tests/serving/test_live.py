@@ -15,6 +15,7 @@ import pytest
 
 from features.errors import InputError
 from features.frames import tables_from_frames
+from features.pipeline import FEATURES
 from features.plan import fetch_features
 from serving.asked import Asked
 from serving.event_log import Counted
@@ -241,6 +242,18 @@ def test_what_fails_while_the_store_is_well_does_not_pass_for_a_store_that_is_bu
     service = live(models=FakeModels(FakeServed(Choking())))
     with pytest.raises(InputError, match="another shape"):
         many(service, customers=[customer("a", ("2026-01-01", 1.0))])
+
+
+def test_features_that_nobody_can_have_are_a_fault_of_the_caller_by_every_way() -> None:
+    features = {**dict.fromkeys(FEATURES, 1.0), "recency": 2.0}
+    service, body = live(), {"customer_id": "a", "features": features}
+    for ask in (
+        lambda: many(service, feature_rows=[body]),
+        lambda: service.one(ScoreRequest.model_validate({**body, "reasons": True}), Asked()),
+    ):
+        with pytest.raises(Refusal, match=r"features\.recency: must lie between 0 and T") as refused:
+            ask()
+        assert refused.value.status == 400
 
 
 def test_the_row_as_of_now_comes_with_what_decisions_need() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,12 @@ class Tables:
         """Names of the tables that are there, in the contract's order."""
         names = ("orders", "customers", "contracts", "interactions", "surveys", "campaigns", "referrals")
         return tuple(n for n in names if getattr(self, n) is not None)
+
+    def with_facts(self, facts: ir.Table) -> Tables:
+        """These tables with `facts` that are kept elsewhere; tables made from them by `replace` sum up their own."""
+        found = replace(self)
+        found.__dict__["facts"] = facts  # where a cached property looks first
+        return found
 
     @cached_property
     def facts(self) -> ir.Table:

@@ -1,0 +1,367 @@
+"""Stored day facts brought up to date by what is new; the bits are those of summing up everything.
+
+Two ways tell what is new. **By lines**: the lines of each customer are counted and hashed, which costs a tenth of
+summing them up, and held against what the store had; whatever the source is and however it changed, the facts follow.
+**By files**: files whose mark is the one stored are not read at all; a file that changed or vanished has everything
+summed up anew.
+
+Customers whose new lines come after all of their old ones go on from the counts of those (`features.line_counts`).
+All others that changed are summed up anew from all of their lines, and only they.
+"""
+
+# ruff: noqa: S608  (identifiers in the statements are names of our own)
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+from ibis.util import gen_name
+
+from features.days import day_facts
+from features.errors import InputError, PublishError
+from features.facts_store import GONE, Contents, FactsStore
+from features.line_counts import CUSTOMERS, SEEN_DAYS, LineCounts
+from features.progress import Progress, silent
+from features.source_files import SourceFiles, file_mark
+from features.tables import Tables
+
+__all__ = ["FactsUpdate", "up_to_date"]
+
+LAYOUT = 1
+MANY_PARTS = 16
+"""Versions after which all parts are written as one."""
+LARGE_TAIL = 0.5
+"""Rows of later parts, as a share of the first, from which all parts are written as one."""
+
+_DAYS = "days"
+_KEY = ("customer_id", "day", "known_day")
+_LINES = "lines_to_sum_up"
+_NEVER = "1970-01-01"
+_REASONS = {
+    "layout": "this version of Retain keeps them in another form",
+    "program": "they were made by another version of Retain",
+    "engine": "they were made by another version of DuckDB",
+    "timezone": "the time zone is another",
+    "columns": "the orders have other columns than before",
+    "statement": "day facts are made in another way than before",
+    "told": "they were told apart in another way before (by lines or by files)",
+    "settings": "the settings of [data] changed",
+}
+"""What a store must agree in to be of use, and what is said where it does not."""
+
+
+@dataclass(frozen=True)
+class FactsUpdate:
+    """Day facts that are up to date, and what it took.
+
+    ``facts`` has the schema of `features.days.day_facts` and stands in the engine of the tables. ``rebuilt`` says in
+    one line why everything was summed up anew; empty when it was not.
+    """
+
+    facts: ir.Table
+    added_lines: int = 0
+    recomputed_customers: int = 0
+    rebuilt: str = ""
+    parts: int = 1
+
+
+def up_to_date(
+    tables: Tables, folder: Path, *, files: SourceFiles | None = None, progress: Progress = silent
+) -> FactsUpdate:
+    """The day facts of `tables`, from a store that is brought up to date on the way.
+
+    Parameters
+    ----------
+    tables : Tables
+        Loaded tables, in DuckDB.
+    folder : Path
+        The store; made when it is not there.
+    files : SourceFiles, optional
+        Where the files that the order lines come from are known, so that those already inside are not read. By
+        default all lines are compared with what the store holds.
+    progress : callable
+        Told the stage and the share done.
+
+    Returns
+    -------
+    FactsUpdate
+
+    Raises
+    ------
+    LockedError
+        Another process brings the same store up to date.
+    PublishError
+        The store cannot be written; it is as it was.
+    InputError
+        The tables are in another engine, or a file changed while it was read.
+    """
+    if tables.con.name != "duckdb":
+        raise InputError(f"day facts are kept for tables in DuckDB, not in {tables.con.name}")
+    store = FactsStore(folder)
+    progress("order facts", 0.0)
+    with store.held(), _Update(tables, store, files).cleared() as update:
+        contents, reason = update.usable()
+        if contents is None:
+            return update.rebuild(reason)
+        found = update.advance(contents)
+        progress("order facts", 1.0)
+        return found
+
+
+class _Update:
+    """One way of a store from what it holds to what it must hold."""
+
+    def __init__(self, tables: Tables, store: FactsStore, files: SourceFiles | None) -> None:
+        self.tables, self.store, self.files = tables, store, files
+        self.con, self.engine = tables.con, tables.con.con
+        self.counts = LineCounts(tables.orders.columns)
+        self.whole = f"({self.con.compile(tables.orders)})"
+        self.marks = files.marks() if files else {}
+        self.made: list[str] = []
+
+    @contextmanager
+    def cleared(self) -> Iterator[_Update]:
+        """Working tables are gone after the block."""
+        try:
+            yield self
+        finally:
+            for name in self.made:
+                with suppress(duckdb.Error):
+                    self.engine.execute(f"DROP TABLE IF EXISTS {name}")
+
+    def usable(self) -> tuple[Contents | None, str]:
+        """What the store holds, or why that is of no use."""
+        try:
+            contents = self.store.read()
+        except PublishError as error:
+            return None, f"the stored ones are damaged: {error}"
+        if contents is None:
+            return None, "there were none yet"
+        wanted = self._definition()
+        for name, text in _REASONS.items():
+            if contents.definition.get(name) != wanted[name]:
+                return None, text
+        for path, mark in contents.sources.items():
+            if path not in self.marks:
+                return None, f"{Path(path).name} is not there any more"
+            if self.marks[path] != mark:
+                return None, f"{Path(path).name} is not the file it was"
+        return contents, ""
+
+    def rebuild(self, reason: str) -> FactsUpdate:
+        """Everything summed up anew, and the store filled with it."""
+        facts = self.tables.facts
+        lines, last = self._one(f"SELECT count(*), max(known_day) FROM {self.whole}")
+        floor = _floor(last)
+        pieces = {_DAYS: self.con.compile(facts)}
+        pieces |= {kind: self.counts.counted(kind, self.whole, floor) for kind in self.counts.keys}
+        if not self.files:
+            marks = self.counts.marks(self.whole, str(last or ""))
+            pieces[CUSTOMERS] = f"SELECT customer_id, lines, mark FROM ({marks})"
+        begun = Contents(self._definition(), last=_iso(last), floor=_iso(floor), sources=self.marks)
+        self.store.add(self.engine, begun, pieces, alone=True, before=self._same_files)
+        return FactsUpdate(facts, added_lines=lines, rebuilt=reason)
+
+    def advance(self, contents: Contents) -> FactsUpdate:
+        """What is new, summed up and added."""
+        new, changed, marks = self._by_files(contents, self.files) if self.files else self._by_lines(contents)
+        lines = self._lines(new, changed)
+        rows, last = self._one(f"SELECT count(*) FILTER (NOT afresh), max(known_day) FROM {lines}")
+        (gone,) = self._one(f"SELECT count(*) FROM {changed}")
+        if rows or gone:
+            pieces = self._pieces(contents, lines, changed) | marks
+            ahead = replace(contents, last=max(contents.last, _iso(last)), sources=self.marks)
+            contents = self.store.add(self.engine, ahead, pieces, before=self._same_files)
+        contents = self._merged(contents)
+        return FactsUpdate(self._facts(contents), rows, gone, parts=len(contents.of(_DAYS)))
+
+    def _definition(self) -> dict[str, str]:
+        orders = self.tables.orders
+        statement, _ = _summed_up(orders.schema())
+        settings = f"{self.files.settings} {self.files.drop_alike}" if self.files else ""
+        return {
+            "layout": str(LAYOUT),
+            "program": _program(),
+            "engine": duckdb.__version__,
+            "timezone": self.tables.timezone,
+            "columns": " ".join(orders.columns),
+            "statement": hashlib.sha256(statement.encode()).hexdigest(),
+            "told": "by files" if self.files else "by lines",
+            "settings": hashlib.sha256(settings.encode()).hexdigest(),
+        }
+
+    def _by_lines(self, contents: Contents) -> tuple[str, str, dict[str, str]]:
+        """The lines known after all that are stored, the customers of whom others changed, and their marks."""
+        now = self._table(self.counts.marks(self.whole, contents.last))
+        kept = self.counts.kept_marks(self.store.rows(contents, CUSTOMERS))
+        changed = self._table(
+            f"SELECT customer_id FROM (SELECT * FROM {now} WHERE lines > 0) AS now FULL JOIN ({kept}) AS kept "
+            "USING (customer_id) WHERE now.lines IS DISTINCT FROM kept.lines OR now.mark IS DISTINCT FROM kept.mark"
+        )
+        later = f"WHERE known_day > DATE '{contents.last}'" if contents.last else ""
+        new = self._table(f"SELECT {self.counts.fields} FROM {self.whole} {later}")
+        self._add_late_days(contents, new, changed)
+        again = f"customer_id IN (FROM {changed})"
+        marks = (
+            f"SELECT customer_id, new_lines + CASE WHEN {again} THEN lines ELSE 0 END AS lines, "
+            f"{self.counts.sum_of_marks(again)} AS mark FROM {now} WHERE new_lines > 0 OR {again}"
+        )
+        return new, changed, {CUSTOMERS: marks}
+
+    def _by_files(self, contents: Contents, files: SourceFiles) -> tuple[str, str, dict[str, str]]:
+        """The lines of files that are not inside yet, and the customers whose old lines do not all come before them."""
+        paths = [path for path in files.paths if str(path) not in contents.sources]
+        new = self._table(
+            f"SELECT {self.counts.fields} FROM ({self.con.compile(files.read(paths))})"
+            if paths
+            else f"SELECT {self.counts.fields} FROM {self.whole} LIMIT 0"
+        )
+        changed = self._table("SELECT CAST(NULL AS VARCHAR) AS customer_id LIMIT 0")
+        (first,) = self._one(f"SELECT min(known_day) FROM {new}")
+        if first is not None and _iso(first) <= contents.last:
+            stored, order = self.store.rows(contents, _DAYS), "[known_day, day]"
+            before = "<=" if files.drop_alike else "<"
+            self.engine.execute(
+                f"INSERT INTO {changed} SELECT customer_id FROM "
+                f"(SELECT customer_id, min({order}) AS first FROM {new} GROUP BY customer_id) AS n JOIN "
+                f"(SELECT customer_id, max({order}) AS last FROM ({stored}) AS s "
+                f"SEMI JOIN {new} AS n USING (customer_id) GROUP BY customer_id) AS s "
+                f"USING (customer_id) WHERE first {before} last"
+            )
+        self._add_late_days(contents, new, changed)
+        return new, changed, {}
+
+    def _add_late_days(self, contents: Contents, new: str, changed: str) -> None:
+        """New lines of a day whose lines are not kept by name any more change what its order is."""
+        self.engine.execute(
+            f"INSERT INTO {changed} SELECT DISTINCT s.customer_id FROM ({self.store.rows(contents, _DAYS)}) AS s "
+            f"SEMI JOIN (SELECT customer_id, day FROM {new} WHERE day < DATE '{contents.floor or _NEVER}') AS n "
+            f"ON s.customer_id = n.customer_id AND s.day = n.day ANTI JOIN {changed} AS c "
+            "ON s.customer_id = c.customer_id"
+        )
+
+    def _lines(self, new: str, changed: str) -> str:
+        """Lines to sum up: the new ones, and all of the customers that changed."""
+        (any_changed,) = self._one(f"SELECT count(*) FROM {changed}")
+        rows = f"SELECT *, false AS afresh FROM {new} ANTI JOIN {changed} USING (customer_id)"
+        if any_changed:
+            whole = f"SELECT {self.counts.fields} FROM {self.whole}"
+            rows += (
+                f" UNION ALL SELECT *, true FROM ({whole}) AS w SEMI JOIN {changed} AS c USING (customer_id)"
+            )
+        return self._table(rows)
+
+    def _pieces(self, contents: Contents, lines: str, changed: str) -> dict[str, str]:
+        """What the next version adds, by kind."""
+        before = {kind: self.store.rows(contents, kind) for kind in self.counts.keys}
+        placed = self._table(self.counts.placed(lines, before))
+        types, stored = contents.columns[_DAYS], self.store.rows(contents, _DAYS)
+        cast = ", ".join(f'CAST("{name}" AS {sort}) AS "{name}"' for name, sort in types.items())
+        schema = ibis.schema(dict.fromkeys(self.counts.places, "int64") | self._kinds())
+        summed, _ = _summed_up(schema)
+        days = self._table(f"SELECT {cast} FROM (WITH {_LINES} AS (FROM {placed}) {summed})")
+        # Two parts may hold some of one day's lines: these customers' rows are written anew, added up.
+        key = " AND ".join(f"n.{name} = s.{name}" for name in _KEY)
+        split = self._table(
+            f"SELECT DISTINCT n.customer_id FROM {days} AS n ANTI JOIN {changed} AS c USING (customer_id) "
+            f"SEMI JOIN ({stored}) AS s ON {key}"
+        )
+        pieces = {_DAYS: f"SELECT {cast} FROM ({_added_up(self._with(days, stored, split), types)})"}
+        for kind, rows in before.items():
+            counted = f"({self.counts.counted(kind, lines, date.fromisoformat(contents.floor or _NEVER))})"
+            pieces[kind] = self.counts.together(kind, self._with(counted, rows, split))
+        return pieces | {GONE: f"FROM {changed} UNION ALL FROM {split}"}
+
+    def _with(self, new: str, stored: str, customers: str) -> str:
+        return f"SELECT * FROM {new} UNION ALL SELECT * FROM ({stored}) SEMI JOIN {customers} USING (customer_id)"
+
+    def _merged(self, contents: Contents) -> Contents:
+        """The store with all parts of a kind as one, where there are many."""
+        parts = contents.of(_DAYS)
+        if not parts:
+            return contents
+        tail = sum(part.rows for part in [*parts[1:], *contents.of(GONE)])
+        if len(parts) <= MANY_PARTS and tail <= LARGE_TAIL * parts[0].rows:
+            return contents
+        floor = _floor(date.fromisoformat(contents.last))
+        rows = {kind: self.store.rows(contents, kind) for kind in contents.columns if kind != GONE}
+        pieces = {_DAYS: rows.pop(_DAYS)}
+        for kind, stored in rows.items():
+            if kind == CUSTOMERS:
+                pieces[kind] = self.counts.kept_marks(stored)
+            elif "day" in self.counts.keys[kind]:
+                recent = f"SELECT * FROM ({stored}) WHERE day >= DATE '{floor}'"
+                pieces[kind] = self.counts.together(kind, recent)
+            else:
+                pieces[kind] = self.counts.together(kind, stored)
+        later_floor = max(contents.floor, _iso(floor))
+        return self.store.add(self.engine, replace(contents, floor=later_floor), pieces, alone=True)
+
+    def _facts(self, contents: Contents) -> ir.Table:
+        """The facts in the engine, where no later version can take them away."""
+        name = gen_name("kept_facts")
+        self.engine.execute(f"CREATE TABLE {name} AS {self.store.rows(contents, _DAYS)}")
+        _, schema = _summed_up(self.tables.orders.schema())
+        kept: ir.Table = self.con.sql(f"SELECT * FROM {name}", schema=schema)
+        return kept
+
+    def _kinds(self) -> dict[str, Any]:
+        """Types of the columns that are used."""
+        schema = self.tables.orders.schema()
+        return {name: schema[name] for name in self.counts.columns}
+
+    def _same_files(self) -> None:
+        """Refuses files that changed since their marks were taken."""
+        for path, mark in self.marks.items():
+            if file_mark(Path(path)) != mark:
+                raise InputError(
+                    f"{Path(path).name}: the file changed while it was read; run again when it is complete"
+                )
+
+    def _table(self, statement: str) -> str:
+        name = gen_name("new_facts")
+        self.made.append(name)
+        self.engine.execute(f"CREATE TEMP TABLE {name} AS {statement}")
+        return name
+
+    def _one(self, statement: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self.engine.execute(statement).fetchone()
+        return found
+
+
+@lru_cache(maxsize=8)
+def _summed_up(lines: ibis.Schema) -> tuple[str, ibis.Schema]:
+    """The statement of `day_facts` on the lines in `_LINES`, and the columns it gives; made once for each shape."""
+    found = day_facts(ibis.table(lines, name=_LINES))
+    return str(ibis.to_sql(found, dialect="duckdb", pretty=False)), found.schema()
+
+
+def _added_up(rows: str, types: dict[str, str]) -> str:
+    keys = ", ".join(_KEY)
+    sums = ", ".join(f'sum("{name}") AS "{name}"' for name in types if name not in _KEY)
+    return f"SELECT {keys}, {sums} FROM ({rows}) GROUP BY {keys}"
+
+
+def _iso(day: date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+def _floor(last: date | None) -> date | None:
+    return None if last is None else last - timedelta(days=SEEN_DAYS)
+
+
+def _program() -> str:
+    try:
+        return version("retain")
+    except PackageNotFoundError:
+        return ""

@@ -13,7 +13,7 @@ give the same features bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract import TABLES
-from features.days import day_facts, line_facts
+from features.days import day_facts, line_facts, settled_days
 from features.errors import ConfigError, InputError
 from features.frames import connect, empty_table, typed_frames
 from features.pipeline import EVENT_TABLES, FEATURES, features_at, with_calendar
@@ -36,7 +36,7 @@ from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
 from features.tables import Tables
 
-__all__ = ["AS_OF", "FeatureEngine", "Plan", "fetch_features", "live_plan"]
+__all__ = ["AS_OF", "FeatureEngine", "Plan", "fetch_features", "live_plan", "stream_features"]
 
 AS_OF = "as_of_days"
 """Name of the table of cut-off days in the engine."""
@@ -46,6 +46,9 @@ CUTS = "known_days"
 
 FACTS = "day_facts"
 """Name of the view of kept day facts in the engine."""
+
+SETTLED = "settled_days"
+"""Name of the view of days with the gaps between them."""
 
 _Shape = tuple[tuple[str, ibis.Schema], ...]
 # A shop has one shape and the endpoint another; more only come with tests and notebooks.
@@ -101,12 +104,62 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     shape = _shape(tables)
     if shape is None:
         cuts = with_calendar(as_of_table(as_of), tables)
-        found: pa.Table = tables.con.to_pyarrow(features_at(tables, cuts, tables.facts))
+        found: pa.Table = tables.con.to_pyarrow(features_at(tables, cuts, tables.facts, settled=tables.settled))
         return found
+    plan = _prepared(tables, shape, as_of)
+    rows = tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema)
+    tables.still()
+    return rows
+
+
+def stream_features(
+    tables: Tables, as_of: Sequence[date], *, by_customer: bool = False, rows: int = 50_000
+) -> Iterator[pa.RecordBatch]:
+    """The rows of `fetch_features`, some at a time: no more than a batch of them is held here.
+
+    The engine is busy until the last batch is taken.
+
+    Parameters
+    ----------
+    tables : Tables
+        Loaded tables.
+    as_of : sequence of date
+        Cut-off days in the business zone.
+    by_customer : bool, default False
+        Sort by customer, so that the same tables give the same batches every time. The engine does it on disk where
+        its memory does not suffice.
+    rows : int, default 50_000
+        About how many rows a batch has, ≥ 1.
+
+    Examples
+    --------
+    >>> from datetime import date, datetime
+    >>> from features.frames import tables_from_frames
+    >>> orders = pa.table({"customer_id": ["b", "a"], "time": [datetime(2026, 1, 5)] * 2, "amount": [9.5, 3.0]})
+    >>> batches = stream_features(tables_from_frames({"orders": orders}), [date(2026, 1, 15)], by_customer=True)
+    >>> [batch.column("customer_id").to_pylist() for batch in batches]
+    [['a', 'b']]
+    """
+    shape = _shape(tables)
+    if shape is None:
+        found = features_at(tables, with_calendar(as_of_table(as_of), tables), tables.facts)
+        asked = found.order_by("customer_id") if by_customer else found
+        yield from tables.con.to_pyarrow_batches(asked, chunk_size=rows)
+        return
+    plan = _prepared(tables, shape, as_of)
+    order = "ORDER BY customer_id" if by_customer else ""
+    for batch in tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows):
+        yield batch.cast(plan.schema)
+    tables.still()
+
+
+def _prepared(tables: Tables, shape: _Shape, as_of: Sequence[date]) -> Plan:
+    """The plan of these tables, with the days and the kept facts before it."""
     plan, engine = _compiled(shape, kept_facts=True), tables.con.con
-    engine.execute(f"CREATE OR REPLACE TEMP VIEW {FACTS} AS {tables.con.compile(tables.facts)}")
+    for name, kept in ((FACTS, tables.facts), (SETTLED, tables.settled)):
+        engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {tables.con.compile(kept)}")
     engine.register(AS_OF, as_of_days(as_of))
-    return engine.execute(plan.statement).to_arrow_table().cast(plan.schema)
+    return plan
 
 
 class FeatureEngine:
@@ -327,7 +380,8 @@ def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
     known = with_calendar(cuts, tables)
     if kept_facts:
         facts = ibis.table(day_facts(tables.orders).schema(), name=FACTS)
-        found = features_at(tables, known, facts)
+        settled = ibis.table(settled_days(facts).schema(), name=SETTLED)
+        found = features_at(tables, known, facts, settled=settled)
         return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known))
     known_days, facts = ibis.table(known.schema(), name=CUTS), line_facts(tables.orders)
     found = features_at(tables, known_days, facts)

@@ -34,9 +34,16 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="The list: .csv, .xlsx or .parquet; by default in out_dir."
+            "--out",
+            metavar="FILE",
+            help="The list: .csv, .xlsx or .parquet, by default in out_dir; a name without an ending is a folder "
+            "of Parquet files, for lists of any length.",
         ),
     ] = None,
+    reasons: Annotated[
+        bool,
+        typer.Option("--reasons/--no-reasons", help="In a folder: tell why, which takes half of the time."),
+    ] = True,
     raw: Annotated[
         bool, typer.Option("--raw", help="For programs: text cells as they are, not safe in Excel.")
     ] = False,
@@ -47,9 +54,13 @@ def score(
     quiet: QuietOption = False,
 ) -> None:
     """Score every customer and write the list."""
+    from features.errors import ConfigError
     from retain.config import load_config
+    from retain.streamed_runs import is_folder, score_streamed
 
     screen = Screen(json=json, quiet=quiet)
+    if not (reasons or is_folder(out)):
+        raise ConfigError("--no-reasons is for lists in a folder: give --out a name without an ending")
     if snapshot is not None:
         from retain.flat_runs import flat_project, score_flat
 
@@ -60,6 +71,9 @@ def score(
         from retain.contract_runs import score_contract_tables
 
         screen.result(*score_contract_tables(screen, project, as_of, out, raw))
+        return
+    if is_folder(out):
+        screen.result(*score_streamed(screen, project, as_of, out, explain=reasons))
         return
     screen.result(*_run(screen, project, as_of, out, raw))
 

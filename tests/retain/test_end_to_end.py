@@ -238,7 +238,7 @@ def test_a_damaged_model_scores_nobody(own: Shop) -> None:
     [
         ("nowhere/list.csv", 4, "the folder .*nowhere does not exist"),
         ("list.txt", 2, "the ending '.txt' is unknown"),
-        ("out", 2, "the ending '' is unknown"),
+        ("out", 4, "files that are no part of a list"),
         ("/proc/list.csv", 4, "list.csv: "),
     ],
 )

@@ -30,8 +30,10 @@ _CHANCE = (
     "RandomScalar", "RandomUUID", "TimestampNow", "DateNow", "TimeNow", "ApproxCountDistinct", "ApproxMedian",
     "ApproxQuantile", "ApproxMultiQuantile", "Arbitrary",
 )  # fmt: skip
+_BY_PLACE = ("First", "Last", "ArrayCollect", "GroupConcat")
 _ACROSS = (ops.Reduction, ops.Analytic, ops.WindowFunction)
-_ADDED_UP = ("Sum", "Mean", "Variance", "StandardDev", "Correlation", "Covariance")
+_ADDED_UP = ("Sum", "Mean")
+_SPREAD = ("Variance", "StandardDev", "Correlation", "Covariance")
 
 
 def guarded(family: Family, place: str) -> Family:
@@ -179,17 +181,8 @@ class _Guard:
                 "only(value, condition) of features.exact",
             )
         for node in op.find(ops.Value, filter=ops.Value):
-            kind = type(node).__name__
-            if kind in _CHANCE or isinstance(node, (ops.ScalarUDF, ops.AggUDF)):
-                raise self._fault(name, f"uses {kind}, which may give other bits another time or elsewhere")
-            if kind in _ADDED_UP and any(
-                isinstance(arg, ops.Value) and arg.dtype.is_floating() for arg in node.args
-            ):
-                raise self._fault(
-                    name,
-                    "adds up fractions, whose last bits depend on the order of rows; add up whole numbers: "
-                    "from_units(to_units(value).sum()) of features.exact",
-                )
+            if objection := _objection(node):
+                raise self._fault(name, objection)
 
     def _all_there(self, derived: Mapping[str, Any], customers: ir.Table) -> None:
         there = {*derived, *(customers.columns if self.family.source != "all" else ())}
@@ -213,6 +206,23 @@ class _Guard:
 
     def _fault(self, name: str, what: str) -> ConfigError:
         return ConfigError(f"{self.place}: {name} {what}")
+
+
+def _objection(node: Any) -> str:
+    """What speaks against one step of an expression; empty when nothing does."""
+    kind = type(node).__name__
+    if kind in _CHANCE or isinstance(node, (ops.ScalarUDF, ops.AggUDF)):
+        return f"uses {kind}, which may give other bits another time or elsewhere"
+    if kind in _BY_PLACE and not node.order_by:
+        return "depends on the order of rows; give it one: .first(order_by=...), or take min, max, sum"
+    if kind == "Cast" and node.arg.dtype.is_string():
+        return "casts text, which fails on the first that does not fit; take .try_cast()"
+    if kind in _SPREAD or (kind in _ADDED_UP and node.arg.dtype.is_floating()):
+        return (
+            "adds up fractions, whose last bits depend on the order of rows; add up whole numbers: "
+            "from_units(to_units(value).sum()) of features.exact"
+        )
+    return ""
 
 
 def _told(rows: ir.Table) -> list[str]:

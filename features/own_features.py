@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,15 @@ from features.contract import TABLES
 from features.errors import ConfigError
 from features.family import ColumnDoc, Family
 
-__all__ = ["FeatureSettings", "OwnFile", "own_families", "own_files", "own_record", "register_folder"]
+__all__ = [
+    "FeatureSettings",
+    "OwnFile",
+    "own_families",
+    "own_files",
+    "own_record",
+    "read_files",
+    "register_folder",
+]
 
 _PACKAGE = Path(__file__).resolve().parent / "own"
 _SERVICE = "RETAIN_SERVICE"
@@ -119,6 +127,17 @@ def own_files() -> tuple[OwnFile, ...]:
     if not _process.told:
         register_folder(_folder_of_service())
     folders = [_PACKAGE] if _process.folder in (None, _PACKAGE) else [_PACKAGE, _process.folder]
+    return read_files(folders)
+
+
+def read_files(folders: Sequence[Path]) -> tuple[OwnFile, ...]:
+    """The files of some folders, in the order of their names; what `own_files` does once in a process.
+
+    Raises
+    ------
+    ConfigError
+        All faults of all files at once.
+    """
     paths = sorted((path for folder in folders for path in _files(folder)), key=lambda path: path.name)
     found, faults = [], list[str]()
     for path in paths:
@@ -135,30 +154,35 @@ def own_files() -> tuple[OwnFile, ...]:
     return tuple(found)
 
 
-def own_families(built_in: Collection[str]) -> tuple[Family, ...]:
-    """The families of `own_files`, none of whose names is taken.
+def own_families(built_in: Collection[str], files: Sequence[OwnFile] | None = None) -> tuple[Family, ...]:
+    """The families of files, none of whose names is taken, ready for `features.pipeline`.
 
     Parameters
     ----------
     built_in : collection of str
         Names of the features that are there without them.
+    files : sequence of OwnFile, optional
+        Those of this process by default.
 
     Raises
     ------
     ConfigError
         As `own_files`, or a name is there twice.
     """
+    files = own_files() if files is None else files
     owner = dict.fromkeys(built_in, "a feature of Retain's")
     faults = []
-    for file in own_files():
+    for file in files:
         for name in file.family.names:
             if name in owner:
                 faults.append(f"{file.path}: {name} is the name of {owner[name]} already; choose another")
             owner[name] = f"a feature of {file.path.name}"
     _refuse(faults)
+    if not files:
+        return ()
     from features.own_expressions import guarded
 
-    return tuple(guarded(file.family, str(file.path)) for file in own_files())
+    return tuple(guarded(file.family, str(file.path)) for file in files)
 
 
 def own_record() -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``retain features``: the customer table of a day, or what its columns mean."""
+"""``retain features``: the customer table of a day, what its columns mean, and a test of your own ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["features"]
 
+_USUAL = Path("retain.toml")
+
 
 def features(
-    path: ConfigOption = Path("retain.toml"),
+    path: ConfigOption = _USUAL,
     as_of: AsOfOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv or .xlsx.")
     ] = None,
     catalogue: Annotated[bool, typer.Option("--catalogue", help="Print what every column means.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Hold your own features to the laws of all features.")
+    ] = False,
     lang: LangOption = "en",
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -31,14 +36,19 @@ def features(
     """Write the customer table of a day.
 
     With --catalogue: print every column with meaning, unit, window, formula and source.
+    With --test: compute your own features on a made-up shop in several ways; exit code 1 when a law is broken.
     """
-    screen = Screen(json=json, quiet=quiet)
-    if catalogue:
-        _print_catalogue(screen, lang)
-        return
     from features.errors import ConfigError
     from retain.config import load_config
 
+    screen = Screen(json=json, quiet=quiet)
+    if catalogue or test:
+        # Without a configuration there are the features of the package.
+        if path.exists() or path != _USUAL:
+            load_config(path)
+        show = _print_test if test else _print_catalogue
+        show(screen, lang)
+        return
     if out is None:
         raise ConfigError("--out FILE says where to write the customer table (.parquet, .csv or .xlsx)")
     screen.result(*_write(screen, load_config(path), as_of, out))
@@ -76,3 +86,31 @@ def _print_catalogue(screen: Screen, lang: Literal["en", "zh"]) -> None:
         meaning = doc.zh if lang == "zh" else doc.en
         table.add_row(doc.name, meaning, doc.unit, doc.window, doc.formula, doc.source)
     screen.result({"columns": [asdict(doc) for doc in columns]}, table)
+
+
+def _print_test(screen: Screen, lang: Literal["en", "zh"]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from features.invariants import LAWS
+    from retain.own_check import check_own
+
+    tested = check_own()
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(tested)} own features, {len(LAWS)} laws")
+    for heading in ("column", "meaning", "file", "holds", "what is broken", "note"):
+        table.add_column(heading, overflow="fold")
+    for one in tested:
+        broken = "\n".join(f"{LAWS[broken.law]}: {broken.example}" for broken in one.broken)
+        meaning = one.doc.zh if lang == "zh" else one.doc.en
+        table.add_row(one.doc.name, meaning, one.file, "yes" if one.holds else "no", broken, one.note)
+    document = {
+        "holds": all(one.holds for one in tested),
+        "laws": LAWS,
+        "features": [one.document for one in tested],
+    }
+    nothing = (
+        "no own features: put a file into features/own, or name a folder by [features] folder in retain.toml"
+    )
+    screen.result(document, table if tested else nothing)
+    if not document["holds"]:
+        raise typer.Exit(1)

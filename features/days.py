@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from features.exact import FINE, to_units
 
-__all__ = ["day_facts", "line_facts", "merge_days", "with_ends", "with_gaps"]
+__all__ = ["day_facts", "line_facts", "merge_days", "narrow", "settled_days", "with_ends", "with_gaps"]
 
 _SUMS = (
     "orders",
@@ -87,6 +88,26 @@ def merge_days(days: ir.Table, of_as_of: Sequence[str] = ()) -> ir.Table:
     found = {name: days[name].sum().cast("int64") for name in _SUMS}
     found |= {name: days[name].max() for name in of_as_of}
     return days.group_by(["as_of", "customer_id", "day", "age"]).aggregate(**found)
+
+
+def settled_days(facts: ir.Table) -> ir.Table:
+    """What is known of each customer's days once all has arrived: facts of a day added up, `with_gaps`.
+
+    No day of ``as_of`` plays a part, so that it is done once for all of them; it holds at those for which nothing of
+    the customer's is still on its way (`features.snapshot.unsettled`).
+    """
+    keys = ["customer_id", "day"]
+    late = facts.filter(facts.known_day > facts.day).select(*keys).distinct()
+    several = facts.semi_join(late, keys)
+    added = several.group_by(keys).aggregate(**{name: several[name].sum() for name in _SUMS})
+    days = facts.anti_join(late, keys).select(*keys, *_SUMS).union(narrow(added))
+    return with_gaps(days, ["customer_id"])
+
+
+def narrow(days: ir.Table) -> ir.Table:
+    """The sums in 64 bits, though the engine made them wider: beside rows of 64 bits they would make all rows wide."""
+    # A cast to the type that a sum has by the books would be left out.
+    return days.mutate(**{name: ops.Cast(days[name], "int64").to_expr() for name in _SUMS})
 
 
 def with_gaps(days: ir.Table, keys: list[str]) -> ir.Table:

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from features.breadth import BREADTH
 from features.campaigns import CAMPAIGNS, REFERRALS
 from features.contracts import CONTRACTS
-from features.days import day_facts, merge_days, with_ends, with_gaps
+from features.days import day_facts, merge_days, narrow, with_ends, with_gaps
 from features.dialect import portable
 from features.events import known_events
 from features.family import Family
@@ -29,7 +29,7 @@ from features.returns import RETURNS
 from features.rfm import RFM
 from features.rhythm import RHYTHM
 from features.season import SEASON
-from features.snapshot import as_of_table, past
+from features.snapshot import as_of_table, past, unsettled
 from features.surveys import SURVEYS
 from features.tables import Tables
 from features.trend import TREND
@@ -98,7 +98,12 @@ def with_calendar(cuts: ir.Table, tables: Tables) -> ir.Table:
 
 
 def features_at(
-    tables: Tables, cuts: ir.Table, facts: ir.Table, *, without_rows: Collection[str] = ()
+    tables: Tables,
+    cuts: ir.Table,
+    facts: ir.Table,
+    *,
+    settled: ir.Table | None = None,
+    without_rows: Collection[str] = (),
 ) -> ir.Table:
     """`customer_features` at the days of a table.
 
@@ -111,10 +116,12 @@ def features_at(
     facts : ir.Table
         `day_facts` of the orders, where they are kept. `line_facts` give the same features where the orders have
         arrival times, and spare the engine one summing up.
+    settled : ir.Table, optional
+        `features.days.settled_days` of the facts, where they are kept: nearly all that many cut-off days need.
     without_rows : collection of str
         Tables of events that are there and empty: their features are told without reading them.
     """
-    customers = _from_orders(tables, cuts, facts)
+    customers = _from_orders(tables, cuts, facts, settled)
     of_events = [family for family in _EVENT_FAMILIES if _is_known(family, tables)]
     told = [family for family in of_events if family.source not in without_rows]
     silent = [family for family in of_events if family.source in without_rows]
@@ -137,21 +144,32 @@ def _is_known(family: Family, tables: Tables) -> bool:
     return family.source == "all" or getattr(tables, family.source) is not None
 
 
-def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table) -> ir.Table:
+def _from_orders(tables: Tables, cuts: ir.Table, facts: ir.Table, settled: ir.Table | None) -> ir.Table:
     families, of_as_of = (*_ORDER_FAMILIES, *_own_of("orders")), tuple[str, ...]()
     if tables.calendar is not None:
         families, of_as_of = (*families, HOLIDAYS), AT_AS_OF
-    if "known_at" in tables.orders.columns:
-        days = with_gaps(merge_days(past(facts, cuts), of_as_of), _KEYS)
-    else:
-        days = past(with_gaps(facts, ["customer_id"]), cuts)
-    days = with_ends(days)
+    days = with_ends(_past_days(tables, cuts, facts, settled, of_as_of))
     if tables.calendar is not None:
         days = at_purchases(days, tables.calendar)
     measures = [family.measures(days) for family in families]
     table = days.group_by(_KEYS).aggregate(**merged(measures))
     derived = [family.derived(table) for family in families]
     return table.mutate(**merged(derived))
+
+
+def _past_days(
+    tables: Tables, cuts: ir.Table, facts: ir.Table, settled: ir.Table | None, of_as_of: tuple[str, ...]
+) -> ir.Table:
+    """Days of each customer known before each cut-off day, with the gaps between them as they were known then."""
+    if "known_at" not in tables.orders.columns:
+        days = with_gaps(facts, ["customer_id"]) if settled is None else settled.mutate(known_day=settled.day)
+        return past(days, cuts)
+    if settled is None:
+        return with_gaps(merge_days(past(facts, cuts), of_as_of), _KEYS)
+    moving = unsettled(facts, cuts)
+    then = with_gaps(narrow(merge_days(past(facts, moving), of_as_of)), _KEYS)
+    still = past(settled.mutate(known_day=settled.day), cuts).anti_join(moving, _KEYS)
+    return still.select(*then.columns).union(then)
 
 
 def _with_events(customers: ir.Table, families: Sequence[Family], tables: Tables, cuts: ir.Table) -> ir.Table:

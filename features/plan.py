@@ -104,7 +104,9 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     shape = _shape(tables)
     if shape is None:
         cuts = with_calendar(as_of_table(as_of), tables)
-        found: pa.Table = tables.con.to_pyarrow(features_at(tables, cuts, tables.facts, settled=tables.settled))
+        found: pa.Table = tables.con.to_pyarrow(
+            features_at(tables, cuts, tables.facts, settled=tables.settled)
+        )
         return found
     plan = _prepared(tables, shape, as_of)
     rows = tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from features.errors import ConfigError
 
-__all__ = ["as_of_days", "as_of_table", "future", "known_before", "past"]
+__all__ = ["as_of_days", "as_of_table", "future", "known_before", "past", "unsettled"]
 
 
 def as_of_table(dates: Sequence[date]) -> ir.Table:
@@ -52,10 +52,23 @@ def past(table: ir.Table, as_of: ir.Table) -> ir.Table:
     table : ir.Table
         Any table with ``day`` and ``known_day`` (see `features.tables.Tables`).
     as_of : ir.Table
-        From `as_of_table`.
+        From `as_of_table`; from `unsettled` to have the rows of its customers alone.
     """
-    joined = table.join(as_of, [table.known_day < as_of.as_of])
+    known: list[Any] = [table.known_day < as_of.as_of]
+    if "customer_id" in as_of.columns:
+        known.append("customer_id")
+    joined = table.join(as_of, known)
     return joined.mutate(age=_days_between(joined.as_of, joined.day))
+
+
+def unsettled(table: ir.Table, as_of: ir.Table) -> ir.Table:
+    """Each ``as_of`` with the customers of whom a row happened before it and arrived only later.
+
+    They are few. Of all others what was known before ``as_of`` is what happened before it.
+    """
+    late = table.filter(table.known_day > table.day).select("customer_id", "day", "known_day")
+    joined = late.join(as_of, [late.day < as_of.as_of, late.known_day >= as_of.as_of])
+    return joined.drop("day", "known_day").distinct()
 
 
 def known_before(table: ir.Table, as_of: date) -> ir.Table:

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
-from features.days import day_facts
+from features.days import day_facts, settled_days
 from features.dialect import portable
 from features.engine import compact
 
@@ -19,6 +19,12 @@ __all__ = ["Tables"]
 
 SHARE_ROWS = 4_000_000
 """Order lines summed up at a time; each share reads the table once more."""
+
+LINE_BYTES = 1_000
+"""Memory that summing up a line takes at most, with what the engine holds besides."""
+
+_PLAIN = 2**48
+# Spend of a day is multiplied by its age in days, which for less takes no more than 64 bits.
 
 
 def _nothing() -> None:
@@ -57,31 +63,68 @@ class Tables:
         return tuple(n for n in names if getattr(self, n) is not None)
 
     def with_facts(self, facts: ir.Table) -> Tables:
-        """These tables with `facts` that are kept elsewhere; tables made from them by `replace` sum up their own."""
+        """These tables with `facts` from elsewhere, taken into the engine; tables made from them by `replace` sum up
+        their own.
+        """
         found = replace(self)
-        found.__dict__["facts"] = facts  # where a cached property looks first
+        found.__dict__["facts"] = self._kept("day_facts", [facts], 1)  # where a cached property looks first
         return found
 
     @cached_property
     def facts(self) -> ir.Table:
         """`features.days.day_facts` of the orders, summed up once and kept in the engine.
 
-        Tables made from these by `dataclasses.replace` sum up their own. The engine's sums are wider than 64
-        bits, and stay so where they are kept: what is made of them is the same as if they were summed up anew.
+        Tables made from these by `dataclasses.replace` sum up their own.
         """
         found = day_facts(self.orders)
         if self.con.name != "duckdb":
             return portable(found, self.con)
-        name, engine = gen_name("day_facts"), self.con.con
-        shares = 1 + self.con.to_pyarrow(self.orders.count()).as_py() // SHARE_ROWS
-        for share in range(shares):
-            # Nothing is summed up across customers: a share of them at a time gives the same rows in less memory.
-            part = self.con.compile(found if shares == 1 else day_facts(_share(self.orders, share, shares)))
-            engine.execute(f'INSERT INTO "{name}" {part}' if share else f'CREATE TABLE "{name}" AS {part}')
+        lines = self.con.to_pyarrow(self.orders.count()).as_py()
+        shares = 1 + lines // min(SHARE_ROWS, _lines_within(self.con.con))
+        parts = (found if shares == 1 else day_facts(_share(self.orders, n, shares)) for n in range(shares))
+        return self._kept("day_facts", parts, shares)
+
+    @cached_property
+    def settled(self) -> ir.Table | None:
+        """`features.days.settled_days` of `facts`, kept beside them; None where the engine is not our own."""
+        if self.con.name != "duckdb":
+            return None
+        rows = self.con.to_pyarrow(self.facts.count()).as_py()
+        shares = 1 + rows // min(SHARE_ROWS, _lines_within(self.con.con))
+        some = (self.facts if shares == 1 else _share(self.facts, n, shares) for n in range(shares))
+        return self._kept("settled_days", (settled_days(facts) for facts in some), shares)
+
+    def _kept(self, kind: str, parts: Iterable[ir.Table], shares: int) -> ir.Table:
+        """Parts one after the other in a table of the engine.
+
+        Nothing is summed up across customers: a share of them at a time gives the same rows in less memory. What is
+        kept has 64 bits as its schema says; sums as the engine makes them have more, which is slow to read again.
+        """
+        name, engine, schema = gen_name(kind), self.con.con, None
+        for part in parts:
+            schema = part.schema()
+            wanted = ", ".join(_as_told(column, of) for column, of in schema.items())
+            rows = f"SELECT {wanted} FROM ({self.con.compile(part)})"
+            there = engine.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone()
+            engine.execute(f'INSERT INTO "{name}" {rows}' if there else f'CREATE TABLE "{name}" AS {rows}')
             if shares > 1:
                 compact(engine)
-        kept: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=found.schema())
+        (most,) = engine.execute(f'SELECT max(spend_u) FROM "{name}"').fetchone()
+        if (most or 0) > _PLAIN:
+            engine.execute(f'ALTER TABLE "{name}" ALTER spend_u TYPE HUGEINT')
+        kept: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
         return kept
+
+
+def _as_told(column: str, kind: Any) -> str:
+    return f'CAST("{column}" AS BIGINT) AS "{column}"' if kind.is_integer() else f'"{column}"'
+
+
+def _lines_within(engine: Any) -> int:
+    """Lines whose sums the engine makes within its limit of memory, ≥ 1."""
+    (limit,) = engine.execute("SELECT current_setting('memory_limit')").fetchone()
+    (size,) = engine.execute("SELECT CAST(parse_formatted_bytes(?) AS BIGINT)", [limit]).fetchone()
+    return max(1, int(size) // LINE_BYTES)
 
 
 def _share(orders: ir.Table, share: int, shares: int) -> ir.Table:

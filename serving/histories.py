@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+import ibis.expr.types as ir
 import pyarrow as pa
 import sqlalchemy as sa
 
 from features.contract import TABLES, Kind
+from features.dialect import portable
+from features.frames import connect
 from features.snapshot import known_before
 from features.tables import Tables
 from serving.event_log import Counted, EventLog, counted_events
@@ -231,15 +234,14 @@ def _texts(
     """Customers with the text of their rows, some customers at a time; the engine reads each table once per share."""
     known = {name: known_before(getattr(tables, name), run.as_of) for name in columns}
     rows = sum(tables.con.to_pyarrow(table.count()).as_py() for table in known.values())
-    shares, engine = 1 + rows // ROWS_AT_A_TIME, tables.con.con
+    shares = 1 + rows // ROWS_AT_A_TIME
+    engine = tables.con.con if tables.con.name == "duckdb" else connect().con
     engine.register("left_out", pa.table({"customer_id": pa.array(sorted(left_out), pa.string())}))
     whole = """SELECT customer_id, '{' || string_agg('"' || name || '":[' || lines || ']', ',' ORDER BY name) || '}'"""
     try:
         for share in range(shares):
-            # Written into the statement: with parameters the engine would make the text of every row first.
-            ours = f"hash(customer_id) % {shares} = {share}"
             lines = " UNION ALL ".join(
-                _lines(name, names, str(tables.con.compile(known[name])), ours)
+                _lines(name, names, _share(tables, known[name], engine, f"known_{name}", (share, shares)))
                 for name, names in columns.items()
             )
             lists = f"SELECT customer_id, name, {_JOINED} AS lines FROM ({lines}) GROUP BY ALL"
@@ -249,11 +251,22 @@ def _texts(
         engine.unregister("left_out")
 
 
-def _lines(name: str, columns: Sequence[str], table: str, ours: str) -> str:
+def _share(tables: Tables, known: ir.Table, engine: Any, name: str, part: tuple[int, int]) -> str:
+    """A statement for the rows of one share of the customers; another engine gives them, and they are seen by name."""
+    share, shares = part
+    if tables.con.con is engine:
+        # Written into the statement: with parameters the engine would make the text of every row first.
+        return f"FROM ({tables.con.compile(known)}) WHERE hash(customer_id) % {shares} = {share}"
+    ours = known.filter(known.customer_id.hash().abs() % shares == share)
+    engine.register(name, tables.con.to_pyarrow(portable(ours, tables.con)))
+    return f"FROM {name}"
+
+
+def _lines(name: str, columns: Sequence[str], rows: str) -> str:
     """A statement for the rows of one table as JSON lists; floats come out in the shortest form."""
     kinds = {column: TABLES[name].column(column).kind for column in columns}
     values = ", ".join(_SQL.get(kind, '"{}"').format(column) for column, kind in kinds.items())
     return (
-        f"SELECT customer_id, '{name}' AS name, json_array({values})::VARCHAR AS line FROM ({table}) "
-        f"WHERE {ours} AND customer_id NOT IN (FROM left_out)"
+        f"SELECT customer_id, '{name}' AS name, json_array({values})::VARCHAR AS line FROM ({rows}) "
+        "WHERE customer_id NOT IN (FROM left_out)"
     )

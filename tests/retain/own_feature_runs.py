@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from datetime import date
@@ -55,20 +56,7 @@ horizons_days = [45]
 [run]
 as_of = "{DAY.isoformat()}"
 """
-MONTH_START = """
-from features.exact import ratio
-from features.family import ColumnDoc, Family
-
-DOC = ColumnDoc("month_start_share", "Purchase days early in a month", "上旬购买日占比", "share", "all",
-                "purchase days with day of month ≤ 10 / purchase days; missing without a purchase")
-
-def measures(days):
-    bought = days.bought == 1
-    early = bought & (days.day.day() <= 10)
-    return {"_early_days": early.cast("int64").sum(), "_bought_days": bought.cast("int64").sum()}
-
-FAMILY = Family("orders", (DOC,), measures, lambda t: {"month_start_share": ratio(t._early_days, t._bought_days)})
-"""
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide_data_scientists.md"
 INBOUND = """
 from features.family import ColumnDoc, Family, nothing
 
@@ -88,7 +76,7 @@ from features.family import ColumnDoc, Family, nothing
 DOCS = (ColumnDoc("early_per_call", "Share early by calls", "上旬占比与来电之比", "ratio", "all", "share / calls"),)
 FAMILY = Family("all", DOCS, nothing, lambda t: {"early_per_call": ratio(t.month_start_share, t.inbound_90d)})
 """
-FILES = {"month_start.py": MONTH_START, "inbound.py": INBOUND, "unsaid.py": UNSAID}
+FILES = {"inbound.py": INBOUND, "unsaid.py": UNSAID}
 NAMES = ("inbound_90d", "month_start_share", "early_per_call")
 
 
@@ -99,8 +87,16 @@ def write_shop(folder: Path) -> None:
         pacsv.write_csv(made[name], folder / f"{name}.csv")
     (folder / "retain.toml").write_text(CONFIG, encoding="utf-8")
     (folder / "my_features").mkdir()
-    for name, text in FILES.items():
+    for name, text in {"month_start.py": of_the_guide(), **FILES}.items():
         (folder / "my_features" / name).write_text(text, encoding="utf-8")
+
+
+def of_the_guide() -> str:
+    """The file that the guide shows."""
+    (found,) = re.findall(
+        r"^```python run\n([^`]*^FAMILY = [^`]*)^```$", GUIDE.read_text(encoding="utf-8"), re.M
+    )
+    return str(found)
 
 
 def made_model(project: Project) -> Bundle:

@@ -1,7 +1,8 @@
 """A forked child process and the socket between it and its parent.
 
 Through the socket the child says that it is ready or why it could not be, and the parent says when to stop. Its
-end tells either side that the other is gone, so that no child outlives its parent and keeps the port.
+end tells either side that the other is gone, so that no child outlives its parent and keeps the port. A child that
+could be stuck says again and again that it is not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ __all__ = ["STOPPING", "Child", "Job", "Link"]
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOP = b"s"
+_BEAT = b"\n"
 
 
 class Link:
@@ -39,6 +42,11 @@ class Link:
         """Say that this process does its work; from now on `stop` is called when it shall end."""
         self._stop = stop
         self._say({"ready": True})
+
+    def beat(self) -> None:
+        """Say that this process goes on; never waits. Who has begun to say so must go on saying so."""
+        with contextlib.suppress(OSError):
+            self._end.send(_BEAT, socket.MSG_DONTWAIT)
 
     def failed(self, error: RetainError) -> None:
         """Say why this process cannot do its work."""
@@ -95,6 +103,7 @@ class Child:
         self.end: socket.socket | None = None
         self.ready = False
         self.reason: RetainError | None = None
+        self.beat_at: float | None = None
         self._said = b""
 
     def start(self, others: Iterable[Child]) -> None:
@@ -114,6 +123,7 @@ class Child:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         theirs.close()
         self.process_id, self.end, self.ready, self.reason, self._said = process_id, ours, False, None, b""
+        self.beat_at = None
 
     def hear(self) -> None:
         """Take in what the child said; never waits."""
@@ -129,7 +139,10 @@ class Child:
                 self.end = None
             *lines, self._said = (self._said + heard).split(b"\n")
             for line in lines:
-                self._take(json.loads(line))
+                if line:
+                    self._take(json.loads(line))
+                else:
+                    self.beat_at = time.monotonic()
 
     def stop(self) -> None:
         """Tell the child to end."""

@@ -9,6 +9,7 @@ can disturb serving.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ __all__ = ["ModelWatch", "Refused", "Served"]
 
 _SECONDS = 0.25
 _MOST_OLDER = 3
+_VERSION = re.compile("[0-9a-f]{1,64}")
 _log = logging.getLogger("retain.serving")
 
 
@@ -181,10 +183,14 @@ class ModelWatch:
 
     def _named(self) -> str:
         try:
-            return pointed(self._settings.models, POINTER, train="retain train").name
+            name = pointed(self._settings.models, POINTER, train="retain train").name
         except (OSError, UnicodeDecodeError) as error:
             text = f"the pointer file `{POINTER}` cannot be read ({type(error).__name__}); run `retain agent`"
             raise ModelError(text) from None
+        if not _VERSION.fullmatch(name):
+            # Whatever stands there instead may be a customer's; it is told to anybody who asks what is served.
+            raise ModelError(f"the pointer file `{POINTER}` does not name a model; run `retain agent`")
+        return name
 
     def _take(self, version: str) -> None:
         """Prove a version, load it beside the one that answers, and put it in its place."""

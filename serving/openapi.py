@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from features.pipeline import FEATURES
 from serving.events import EventsResponse
 from serving.routes import BATCH, CUSTOMER, DECIDE, EVENTS, SCORE, Route
-from serving.schemas import BatchAnswer, CustomerResult, Decision, ModelInfo, Status
+from serving.schemas import BatchAnswer, CustomerResult, Decision, ModelInfo, Status, StoredRow
 from serving.settings import ServingSettings
 from serving.shapes import SHAPES
 
@@ -133,7 +133,7 @@ def openapi(settings: ServingSettings, *, keyed: bool) -> dict[str, Any]:
     ['/v1/score', '/v1/score/batch', '/v1/decide']
     """
     shapes = [(model, "validation") for model in SHAPES.values()]
-    answers = [(model, "serialization") for model in (*_ANSWERS.values(), ModelInfo, Status)]
+    answers = [(model, "serialization") for model in (*_ANSWERS.values(), ModelInfo, Status, StoredRow)]
     refs, schemas = models_json_schema(
         [*shapes, *answers],  # type: ignore[list-item]
         ref_template="#/components/schemas/{model}",
@@ -162,7 +162,7 @@ def openapi(settings: ServingSettings, *, keyed: bool) -> dict[str, Any]:
 def _paths(refs: dict[Any, Any]) -> dict[str, Any]:
     health = {"200": {"description": "Yes"}, "503": {"description": "Not now"}}
     posted = {route.template: {"post": _posted(route, refs)} for route in (SCORE, BATCH, DECIDE, EVENTS)}
-    row, info, status = (_json(refs[model]) for model in (CustomerResult, ModelInfo, Status))
+    row, info, status = (_json(refs[model]) for model in (StoredRow, ModelInfo, Status))
     customer = {
         **_got("The stored row of a customer, with reasons and strategy", row, ("400", "404", "409")),
         "x-role": CUSTOMER.role,

@@ -84,7 +84,8 @@ def serve(
         jobs = _jobs(settings, listener, prepared.app)
         if agent is not None:
             jobs.append(Job("agent", partial(_fetch, agent, listener), vital=False))
-        Supervisor(jobs, events, stop_seconds=_STOP_SECONDS).run()
+        stuck = settings.serving.stuck_seconds
+        Supervisor(jobs, events, stop_seconds=_STOP_SECONDS, stuck_seconds=stuck).run()
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ def _answer(
     state = State()
     batches = partial(BackRoom, door, waiting=settings.serving.batch_waiting)
     guard = guarded(app, settings, state=state, batches=batches)
-    worker = Worker(guard, settings.serving, state=state, ready=lambda: link.ready(worker.stop))
+    worker = Worker(
+        guard, settings.serving, state=state, ready=lambda: link.ready(worker.stop), beat=link.beat
+    )
     worker.answer(listener)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "RefusedModel",
     "ScoreRequest",
     "Status",
+    "StoredRow",
 ]
 
 # Ceiling of the shape itself; [serving] sets the lower limits of an installation.
@@ -146,6 +147,17 @@ class CustomerResult(Strict):
     as_of: Day | None = Field(default=None, description="Everything before the start of this day was past")
     model_version: str | None = Field(default=None, description="Version of the model that gave the numbers")
     error: str | None = Field(default=None, description="Why there is no score")
+
+
+class StoredRow(Strict):
+    """A customer's row of the latest list, with all its columns."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Value]
+
+    customer_id: str
+    as_of: Day = Field(description="Everything before the start of this day was past")
+    model_version: str = Field(description="Version of the model that gave the numbers")
 
 
 class BatchAnswer(Strict):

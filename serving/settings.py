@@ -40,6 +40,8 @@ class ServingSettings(BaseModel):
         Customers scored from order lines at a time per worker; as many more wait, the rest are told 429.
     batch_waiting : int
         Batches that wait per worker while one is answered; the rest are told 429.
+    stuck_seconds : float
+        Seconds after which a worker that answers nothing any more is killed and started anew; 0 for never.
     histories : bool
         Keep each customer's rows beside the list, so that a score by id takes in what was told since.
     """
@@ -59,4 +61,5 @@ class ServingSettings(BaseModel):
     max_connections: int = Field(default=4096, ge=16, le=100_000)
     threads: int = Field(default=2, ge=1, le=64)
     batch_waiting: int = Field(default=3, ge=0, le=64)
+    stuck_seconds: float = Field(default=30.0, ge=0.0, le=3600.0)
     histories: bool = True

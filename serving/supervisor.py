@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import select
 import signal
@@ -31,6 +32,7 @@ _RETRY_SECONDS = 1.0
 _LONGEST_PAUSE = 60.0
 # `timeout` and some terminals send the same signal to a process and to its group.
 _SAME_SIGNAL_SECONDS = 0.25
+_OVERSLEPT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Supervisor:
         Who is told what.
     stop_seconds : float
         Seconds that children have to end before they are killed.
+    stuck_seconds : float
+        Seconds after which a child that said that it goes on, and says so no more, is killed; 0 for never.
 
     Notes
     -----
@@ -74,12 +78,15 @@ class Supervisor:
     them: twice their number and one) nothing is started any more.
     """
 
-    def __init__(self, jobs: Sequence[Job], events: Events, *, stop_seconds: float) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], events: Events, *, stop_seconds: float, stuck_seconds: float = 0.0
+    ) -> None:
         self._children = [Child(job) for job in jobs]
         self._due = dict.fromkeys(self._children, 0.0)
         self._began = dict.fromkeys(self._children, 0.0)
         self._pauses = dict.fromkeys(self._children, _RETRY_SECONDS)
-        self._events, self._stop_seconds = events, stop_seconds
+        self._events, self._stop_seconds, self._stuck_seconds = events, stop_seconds, stuck_seconds
+        self._wakes_at = math.inf
         self._vital = [child for child in self._children if child.job.vital]
         self._most_lost = max(_MOST_LOST, 2 * len(self._vital) + 1)
         self._lost: deque[float] = deque(maxlen=self._most_lost)
@@ -108,6 +115,7 @@ class Supervisor:
                     self._wait(wake)
                     self._heed_signals()
                     self._reap()
+                    self._kill_stuck()
                     self._stop_others()
                     self._kill_late()
             finally:
@@ -155,6 +163,8 @@ class Supervisor:
         next_times = [self._due[child] for child in self._startable()]
         if self._stopped_at is not None:
             next_times.append(self._stopped_at + self._stop_seconds)
+        next_times += [beat_at + self._stuck_seconds for _, beat_at in self._watched()]
+        self._wakes_at = min(next_times, default=math.inf)
         timeout = max(0.0, min(next_times) - time.monotonic()) if next_times else None
         ends = {child.end: child for child in self._children if child.end is not None}
         readable, _, _ = select.select([wake, *ends], [], [], timeout)
@@ -233,6 +243,28 @@ class Supervisor:
             self._pauses[child] = _RETRY_SECONDS
         self._due[child] = now + self._pauses[child]
         self._pauses[child] = min(2 * self._pauses[child], _LONGEST_PAUSE)
+
+    def _watched(self) -> list[tuple[Child, float]]:
+        """Children that must say again and again that they go on, and when each did so last."""
+        if not self._stuck_seconds or self._stopped_at is not None:
+            return []
+        alive = [child for child in self._children if child.process_id]
+        return [(child, child.beat_at) for child in alive if child.beat_at is not None]
+
+    def _kill_stuck(self) -> None:
+        """End children of which nothing was heard for too long; they are started anew once they are no more."""
+        now = time.monotonic()
+        overslept = now - self._wakes_at > min(_OVERSLEPT_SECONDS, self._stuck_seconds / 2)
+        for child, beat_at in self._watched():
+            if overslept:
+                # This process was stopped, and they perhaps together with it.
+                child.beat_at = now
+            elif now - beat_at >= self._stuck_seconds:
+                self._events.log(
+                    f"{child.job.name} did nothing for {self._stuck_seconds:g} seconds and was killed"
+                )
+                child.beat_at = None
+                child.kill()
 
     def _kill_late(self) -> None:
         if self._stopped_at is None or time.monotonic() - self._stopped_at < self._stop_seconds:

@@ -23,11 +23,14 @@ from features.errors import InputError, RetainError
 from serving.state_tables import StateTables
 from serving.trail_chain import ORIGIN, Entry, Verified, extend, follow, moment, read_block
 
-__all__ = ["LOST_ROUTE", "Entry", "Trail", "TrailWriter", "Verified"]
+__all__ = ["LOST_ROUTE", "STRANGERS_ROUTE", "Entry", "Trail", "TrailWriter", "Verified"]
 
 TRAIL_VERSION: Final = 1
 # The route of the entry that tells how many entries were lost before it.
 LOST_ROUTE: Final = "(lost)"
+# The route of the entry that tells how many requests of one minute came from callers who are nobody.
+STRANGERS_ROUTE: Final = "(strangers)"
+_NOBODY: Final = frozenset({401, 403})
 _HEAD: Final = re.compile("[0-9a-f]{64}")
 _BLOCKS_AT_A_TIME: Final = 500
 _MOST_WAITING: Final = 100_000
@@ -150,6 +153,9 @@ class Trail:
 class TrailWriter:
     """Takes entries without making anybody wait.
 
+    Callers who have no good key cannot make the trail grow as they like: refusals of theirs are counted, and each
+    minute an entry of route ``(strangers)`` tells how many there were with one status.
+
     While the database cannot be written entries wait in memory, at most `most` of them; what comes on top is lost and
     counted, and once the database can be written again an entry of route ``(lost)`` says how many are missing there.
 
@@ -176,6 +182,7 @@ class TrailWriter:
         self._trail, self._seconds, self._most = trail, seconds, most
         self._waiting: deque[Entry] = deque()
         self._block: list[Entry] = []
+        self._strangers: dict[tuple[datetime, int], int] = {}
         self._told = 0
         self._counting, self._writing = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
@@ -185,7 +192,11 @@ class TrailWriter:
 
     def note(self, entry: Entry) -> None:
         """Take an entry; from any thread, never waits, never raises."""
-        if len(self._waiting) < self._most:
+        if entry.status in _NOBODY and not entry.key_id:
+            minute = entry.time.replace(second=0, microsecond=0)
+            with self._counting:
+                self._strangers[minute, entry.status] = self._strangers.get((minute, entry.status), 0) + 1
+        elif len(self._waiting) < self._most:
             self._waiting.append(entry)
         else:
             with self._counting:
@@ -201,7 +212,7 @@ class TrailWriter:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(seconds)
-        if left := len(self._waiting) + len(self._block):
+        if left := len(self._waiting) + len(self._block) + len(self._strangers):
             _log.error("audit trail: ended with %d entries that could not be written", left)
 
     def flush(self) -> bool:
@@ -220,12 +231,26 @@ class TrailWriter:
     def _fill(self) -> bool:
         """Take the next block out, unless one that could not be written is there still."""
         if not self._block:
+            self._count_strangers()
             taken, lost = min(len(self._waiting), _MOST_IN_A_BLOCK), self.lost
             self._block = [self._waiting.popleft() for _ in range(taken)]
             if lost > self._told:
                 self._block.append(Entry(datetime.now(UTC), "", LOST_ROUTE, "", "", lost - self._told, 0))
                 self._told = lost
         return bool(self._block)
+
+    def _count_strangers(self) -> None:
+        """One entry for each minute that is over; at the end for the last one, too."""
+        now, over = datetime.now(UTC).replace(second=0, microsecond=0), self._stopped.is_set()
+        with self._counting:
+            done = [key for key in self._strangers if over or key[0] < now]
+            counts = [
+                (minute, status, self._strangers.pop((minute, status))) for minute, status in sorted(done)
+            ]
+        # At most two a minute: they may be more than may wait.
+        self._waiting.extend(
+            Entry(at, "", STRANGERS_ROUTE, "", "", count, status) for at, status, count in counts
+        )
 
     def _say(self, problem: str) -> None:
         if problem and not self.problem:

@@ -34,6 +34,7 @@ FINISH_SECONDS = 25
 BACKLOG = 2048
 _SPARE_FILES = 256
 _SWEEP_SECONDS = 0.1
+_BEAT_SECONDS = 1.0
 
 
 class Worker(uvicorn.Server):
@@ -49,15 +50,23 @@ class Worker(uvicorn.Server):
         ``stopping`` is set when the end begins.
     ready : callable
         Called once when requests are answered.
+    beat : callable, optional
+        Called each second from then on, as long as the event loop goes round.
     """
 
     def __init__(
-        self, app: App, settings: ServingSettings, *, state: State, ready: Callable[[], None]
+        self,
+        app: App,
+        settings: ServingSettings,
+        *,
+        state: State,
+        ready: Callable[[], None],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.opened = _Opened(app)
         self.crowd = Connections(_limits(settings))
         super().__init__(_config(self.opened, self.crowd))
-        self.state, self.ready = state, ready
+        self.state, self.ready, self.beat = state, ready, beat
         self.stopped_at = 0.0
         self.loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -104,8 +113,12 @@ class Worker(uvicorn.Server):
         self.ready()
 
     async def _sweep(self) -> None:
+        beaten = 0.0
         while True:
             self.crowd.sweep()
+            if (now := time.monotonic()) - beaten >= _BEAT_SECONDS:
+                beaten = now
+                self.beat()
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:

@@ -37,7 +37,7 @@ def main(folder: Path, settings: ServingSettings) -> None:
             Job(f"worker {n + 1}", partial(work, folder, settings, listener)) for n in range(settings.workers)
         ]
         jobs.append(Job("helper", partial(help_out, folder, listener), vital=False))
-        Supervisor(jobs, events, stop_seconds=5).run()
+        Supervisor(jobs, events, stop_seconds=5, stuck_seconds=settings.stuck_seconds).run()
 
 
 def _log(text: str) -> None:
@@ -47,7 +47,10 @@ def _log(text: str) -> None:
 def work(folder: Path, settings: ServingSettings, listener: socket.socket, link: Link) -> None:
     """What a worker does."""
     state = State()
-    worker = Worker(application(folder, state), settings, state=state, ready=lambda: link.ready(worker.stop))
+    application_ = application(folder, state)
+    worker = Worker(
+        application_, settings, state=state, ready=lambda: link.ready(worker.stop), beat=link.beat
+    )
     worker.answer(listener)
 
 
@@ -83,6 +86,8 @@ def application(folder: Path, state: State) -> App:
             if message["type"] == "http.disconnect":
                 return
             body, more = body + message["body"], message["more_body"]
+        if scope["path"] == "/hang":
+            time.sleep(600)
         if scope["path"] == "/wait":
             (folder / f"began-{os.getpid()}").touch()
             while not (folder / "go").exists():

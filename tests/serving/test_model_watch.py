@@ -111,7 +111,14 @@ def test_a_damaged_version_is_refused_once_and_the_one_before_goes_on(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "../elsewhere\n", "0123456789ab\n", "\udcff".encode("utf-8", "surrogateescape")]
+    "text",
+    [
+        "",
+        "../elsewhere\n",
+        "0123456789ab\n",
+        "someone@example.com\n",
+        "\udcff".encode("utf-8", "surrogateescape"),
+    ],
 )
 def test_a_pointer_that_names_no_model_disturbs_nobody(
     settings: LiveSettings, watch: ModelWatch, two: Two, text: str | bytes
@@ -123,6 +130,7 @@ def test_a_pointer_that_names_no_model_disturbs_nobody(
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     watch.look()
     assert watch.state()["refused"]["reason"]
+    assert "someone" not in str(watch.state())
     assert watch.served.version == two[1]
 
 

@@ -114,6 +114,33 @@ def test_an_answer_that_never_comes_does_not_keep_it_from_ending(tmp_path: Path)
             waiting.result(20)
 
 
+def test_a_worker_whose_loop_stands_still_is_killed_and_started_anew(tmp_path: Path) -> None:
+    with served(tmp_path, stuck_seconds=2.0) as server, ThreadPoolExecutor(1) as threads:
+        first = server.pid()
+        hanging = threads.submit(server.get, "/hang")
+        with pytest.raises(httpx.HTTPError):
+            hanging.result(20)
+        second = server.pid()
+        os.kill(second, signal.SIGSTOP)
+        until(lambda: not psutil.pid_exists(second))
+        assert len({first, second, server.pid()}) == 3
+        server.process.terminate()
+        code, said = server.end()
+    told = "worker 1 did nothing for 2 seconds and was killed"
+    assert (code, said.count(told), "Traceback" in said) == (0, 2, False)
+
+
+def test_a_server_that_was_stopped_as_a_whole_goes_on_with_its_workers(tmp_path: Path) -> None:
+    with served(tmp_path, stuck_seconds=2.0) as server:
+        worker = server.pid()
+        for signum, wait in ((signal.SIGSTOP, 4.0), (signal.SIGCONT, 0.0)):
+            os.killpg(server.process.pid, signum)
+            time.sleep(wait)
+        assert [server.pid() for _ in range(3)] == [worker] * 3
+        server.process.terminate()
+        assert server.end() == (0, "")
+
+
 def test_what_keeps_it_from_starting_is_said_once_with_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     with served(tmp_path, workers=1) as server:

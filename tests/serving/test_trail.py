@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from features.errors import InputError, LockedError, PublishError
 from serving import database
-from serving.trail import LOST_ROUTE, Entry, Trail, TrailWriter, Verified
+from serving.trail import LOST_ROUTE, STRANGERS_ROUTE, Entry, Trail, TrailWriter, Verified
 from serving.trail_chain import ORIGIN, extend, follow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -281,4 +281,36 @@ def test_ending_with_entries_that_cannot_be_written_is_told(
     writer.note(entry(2))
     writer.stop()
     assert "ended with 2 entries that could not be written" in caplog.text
+    trail.close()
+
+
+def test_strangers_are_counted_by_minute_and_cannot_make_the_trail_grow() -> None:
+    trail = Trail("sqlite://")
+    writer, at = TrailWriter(trail), datetime(2026, 1, 5, 10, 30, tzinfo=UTC)
+    for number in range(1000):
+        time = at + timedelta(seconds=0.1 * number)
+        writer.note(Entry(time, "", "/v1/score", "", f"{number:064x}", 0, 401))
+    writer.note(Entry(at, "", "(none)", "", "", 0, 403))
+    writer.note(Entry(at, "key-1", "/v1/score", "", "", 0, 403))
+    writer.flush()
+    told = [
+        (entry.time, entry.key_id, entry.route, entry.customers, entry.status) for entry in trail.entries()
+    ]
+    assert told == [
+        (at, "key-1", "/v1/score", 0, 403),
+        (at, "", STRANGERS_ROUTE, 600, 401),
+        (at, "", STRANGERS_ROUTE, 1, 403),
+        (at + timedelta(minutes=1), "", STRANGERS_ROUTE, 400, 401),
+    ]
+    trail.close()
+
+
+def test_the_strangers_of_the_minute_that_is_not_over_are_told_at_the_end(file_url: str) -> None:
+    trail = Trail(file_url)
+    writer = TrailWriter(trail)
+    writer.start()
+    for _ in range(3):
+        writer.note(Entry(datetime.now(UTC) + timedelta(hours=1), "", "/v1/score", "", "", 0, 401))
+    writer.stop()
+    assert [(entry.route, entry.customers) for entry in trail.entries()] == [(STRANGERS_ROUTE, 3)]
     trail.close()

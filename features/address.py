@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from features.dialect import portable
 from features.errors import ConfigError, InputError
 
 __all__ = ["connect_backend", "engine_name", "local_file", "resolve_url", "show_url", "without_secrets"]
@@ -108,7 +109,7 @@ def local_file(url: str, base: Path) -> Path | None:
 
 
 def connect_backend(url: str, *, threads: int | None = None) -> Any:
-    """The ibis backend behind a url, its session in UTC.
+    """The ibis backend behind a url, its session in UTC, made to answer as DuckDB would (`features.dialect`).
 
     Parameters
     ----------
@@ -133,10 +134,10 @@ def connect_backend(url: str, *, threads: int | None = None) -> Any:
         raise ConfigError(f"no driver for {show_url(url)}; install it: pip install '{extra}'")
     try:
         if engine == "postgres":
-            return _postgres(url)
+            return _speaking_as_duckdb(_postgres(url))
         if engine == "pyspark":
-            return _spark(url, threads)
-        return ibis.connect(url)
+            return _speaking_as_duckdb(_spark(url, threads))
+        return _speaking_as_duckdb(ibis.connect(url))
     except ImportError as error:
         extra = _EXTRAS.get(engine, f"ibis-framework[{engine}]")
         raise ConfigError(
@@ -145,6 +146,21 @@ def connect_backend(url: str, *, threads: int | None = None) -> Any:
     except Exception as error:  # noqa: BLE001  (each driver has errors of its own)
         cause = without_secrets(str(error), url) or type(error).__name__
         raise InputError(f"cannot connect to {show_url(url)}: {cause}") from None
+
+
+def _speaking_as_duckdb(con: Any) -> Any:
+    """The backend itself; what is asked of it is put such that it answers as DuckDB would."""
+    kind = type(con)
+
+    def to_pyarrow(self: Any, expression: Any, /, **how: Any) -> Any:
+        return kind.to_pyarrow(self, portable(expression, self), **how)
+
+    def to_pyarrow_batches(self: Any, expression: Any, /, **how: Any) -> Any:
+        return kind.to_pyarrow_batches(self, portable(expression, self), **how)
+
+    asked = {"to_pyarrow": to_pyarrow, "to_pyarrow_batches": to_pyarrow_batches}
+    con.__class__ = type("Backend", (kind,), asked)
+    return con
 
 
 def _is_installed(engine: str) -> bool:
@@ -157,6 +173,7 @@ def _is_installed(engine: str) -> bool:
 
 def _postgres(url: str) -> Any:
     import ibis
+    import psycopg
     import sqlalchemy as sa
 
     address = sa.make_url(url)
@@ -168,7 +185,11 @@ def _postgres(url: str) -> Any:
         "database": address.database,
     }
     given = {name: value for name, value in named.items() if value is not None}
-    return ibis.postgres.connect(**given, **{str(k): str(v) for k, v in address.query.items()})
+    con = ibis.postgres.connect(**given, **{str(k): str(v) for k, v in address.query.items()})
+    # Compiling a statement of so many columns takes PostgreSQL half a minute, running it a few milliseconds.
+    with suppress(psycopg.Error):  # servers that only speak its language know no such setting
+        con.raw_sql("SET jit = off").close()
+    return con
 
 
 def _spark(url: str, threads: int | None) -> Any:

@@ -22,7 +22,6 @@ import pyarrow as pa
 from features.address import connect_backend, engine_name, local_file, resolve_url, show_url, without_secrets
 from features.columns import match_columns
 from features.contract import TABLES, TableContract
-from features.dialect import portable
 from features.engine import keep_compact
 from features.errors import ConfigError, InputError, RetainError
 from features.findings import Ledger
@@ -32,14 +31,15 @@ from features.limits import EngineLimits
 from features.load import ASIDE, Loaded, Progress, Quarantine
 from features.parquet_scan import ParquetScan, scan_parquet
 from features.public_holidays import CALENDAR, calendar_rows
-from features.pushed_amounts import check_amounts, month_sums, note_empty_months, note_never_bought
+from features.pushed_amounts import check_amounts, month_sums, note_never_bought
 from features.pushed_checks import Counted, PushedChecks
-from features.quality import refuse_too_many
+from features.quality import note_empty_months, refuse_too_many
 from features.report import DataReport
 from features.rhythm_report import order_facts
 from features.settings import DataSettings, TableSource
+from features.source_types import refuse_types
 from features.tables import Tables
-from features.typed_view import TypedView, refuse_types
+from features.typed_view import TypedView
 
 __all__ = ["load_in_place"]
 
@@ -60,6 +60,25 @@ def load_in_place(
         All errors of all tables in one message (with ``strict``); a server that cannot be reached.
     """
     place = _place(settings, base)
+    try:
+        return _loaded(
+            place, settings, base, progress=progress, strict=strict, today=today, describe=describe
+        )
+    except BaseException:
+        place.con.disconnect()
+        raise
+
+
+def _loaded(
+    place: _Place,
+    settings: DataSettings,
+    base: Path,
+    *,
+    progress: Progress,
+    strict: bool,
+    today: date,
+    describe: bool,
+) -> Loaded:
     jobs = [_Job(place, TABLES[name], source, settings, today) for name, source in settings.sources.items()]
     for job in jobs:
         progress(job.contract.name, 0.0)
@@ -122,7 +141,7 @@ class _Place:
             What the engine says, without passwords.
         """
         try:
-            found: pa.Table = self.con.to_pyarrow(portable(expression, self.con))
+            found: pa.Table = self.con.to_pyarrow(expression)
         except (com.OperationNotDefinedError, com.UnsupportedOperationError) as error:
             raise ConfigError(
                 f"{show_url(self.url)}: this engine cannot run the checks ({error}); set in_place = false"

@@ -30,6 +30,7 @@ from features.quality import (
     note_duplicates,
     note_faults,
     note_lost_customers,
+    note_months,
     refuse_too_many,
     set_foreign_currency_aside,
     settle_amounts,
@@ -236,6 +237,7 @@ class _Job:
         check_sense(self.stage.con, self.typed, self._names(), self.ledger)
         if "amount" in self._names():
             check_amounts(self.stage, self.typed, self._names(), self.ledger)
+            note_months(self.stage.con, self.typed, self.ledger)
 
     def _drop_copies(self) -> None:
         counted = self.contract.name == "orders" and self.settings.exact_duplicates == "drop"

@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from statistics import median
 from urllib.parse import unquote
 
-__all__ = ["gaps", "partition_keys"]
+__all__ = ["empty_months", "gaps", "partition_keys"]
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MOST_MISSING = 0.5
 _USUAL_SHARE = 0.9
+_LEAST_ROWS = 20
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -58,6 +60,24 @@ def gaps(keys: Sequence[Mapping[str, str | None]]) -> list[str]:
     if days and not months:
         return _missing_days(days)
     return _missing_months(months) if months and not days else []
+
+
+def empty_months(rows: Mapping[date, int]) -> list[str]:
+    """Months without any line inside the history of a shop that has at least 20 in half of its months.
+
+    Parameters
+    ----------
+    rows : mapping of the first day of a month to its number of lines
+
+    Examples
+    --------
+    >>> empty_months({date(2025, 11, 1): 90, date(2025, 12, 1): 80, date(2026, 2, 1): 70})
+    ['2026-01']
+    """
+    there = {f"{month:%Y-%m}": count for month, count in rows.items() if count}
+    if not there or median(there.values()) < _LEAST_ROWS:
+        return []
+    return _missing_months(sorted(there))
 
 
 def _moment(keys: Mapping[str, str | None]) -> date | str | None:

@@ -6,13 +6,12 @@ Another unit in one part, single giants, no purchases, a month without any line:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -20,12 +19,11 @@ from features.exact import MONEY, to_units
 from features.findings import Ledger
 from features.unit_shift import Part, shift_of_parts
 
-__all__ = ["check_amounts", "empty_months", "month_sums", "note_empty_months", "note_never_bought"]
+__all__ = ["check_amounts", "month_sums", "note_never_bought"]
 
 _OUTLIER_RATIO = 1e6
 _SUSPICIOUS_RATIO = 1e4
 """No amount this many times the geometric mean: then none is a million times the median."""
-_LEAST_ROWS = 20
 
 
 def month_sums(good: ir.Table, fetch: Callable[[Any], pa.Table]) -> pd.DataFrame:
@@ -109,34 +107,6 @@ def note_never_bought(good: ir.Table, fetch: Callable[[Any], pa.Table], ledger: 
     row = fetch(most.aggregate(never=(most.most <= 0).ifelse(1, 0).sum(), all=most.count())).to_pylist()[0]
     if row["never"] and row["never"] < row["all"]:
         ledger.note("never_bought", "warning", row["never"], column="customer_id")
-
-
-def note_empty_months(rows: Mapping[date, int], ledger: Ledger) -> None:
-    """Warns of months without any line."""
-    empty = empty_months(rows)
-    if empty:
-        more = f" … ({len(empty)} in all)" if len(empty) > 6 else ""
-        ledger.note("empty_months", "warning", 0, column="time", detail=", ".join(empty[:6]) + more)
-
-
-def empty_months(rows: Mapping[date, int]) -> list[str]:
-    """Months without any line inside the history of a shop that has at least 20 in half of its months.
-
-    Parameters
-    ----------
-    rows : mapping of the first day of a month to its number of lines
-
-    Examples
-    --------
-    >>> empty_months({date(2025, 11, 1): 90, date(2025, 12, 1): 80, date(2026, 2, 1): 70})
-    ['2026-01']
-    """
-    there = sorted(month for month, count in rows.items() if count)
-    if not there or np.median([rows[month] for month in there]) < _LEAST_ROWS:
-        return []
-    every = pd.period_range(there[0], there[-1], freq="M")
-    empty = [str(month) for month in every if month.start_time.date() not in rows]
-    return empty if 2 * len(empty) < len(every) else []
 
 
 def _parts(sums: pd.DataFrame, kind: str) -> list[Part]:

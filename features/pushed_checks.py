@@ -104,7 +104,7 @@ class PushedChecks:
         marks = {
             "fault": view.first_fault(),
             **{f"cell_{i}": fault.when for i, fault in enumerate(cells)},
-            **{f"touched_{name}": view.touched(name) for name in texts},
+            **{f"touched_{name}": view.touched(name) for name in [*texts, *view.floats()]},
             **{f"blanks_{name}": view.has_blanks(name) for name in texts if name in ids},
             **{f"zoned_{name}": view.raw(name).notnull() for name in zoned},
             **{f"whole_{name}": view.cell(name).notnull() for name in floats},
@@ -124,7 +124,7 @@ class PushedChecks:
             rows=counts["rows"],
             faults={f.key: counts[f"row_{i}"] for i, f in enumerate(rows)}
             | {f.key: counts[f"cell_{i}"] for i, f in enumerate(cells)},
-            touched={name: counts[f"touched_{name}"] for name in texts},
+            touched={name: counts[f"touched_{name}"] for name in [*texts, *view.floats()]},
             blanks={name: counts[f"blanks_{name}"] for name in texts if name in ids},
             zoned={name: counts[f"zoned_{name}"] for name in zoned},
             whole={name: counts[f"whole_{name}"] for name in floats},

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from features.findings import MAX_LINES, Ledger
 from features.parse_money import MAX_NUMBER
+from features.partitions import empty_months
 from features.report import State
 from features.settings import DataSettings
 from features.stage import Stage
@@ -17,8 +20,10 @@ __all__ = [
     "check_amounts",
     "check_sense",
     "note_duplicates",
+    "note_empty_months",
     "note_faults",
     "note_lost_customers",
+    "note_months",
     "refuse_too_many",
     "set_foreign_currency_aside",
     "settle_amounts",
@@ -26,6 +31,7 @@ __all__ = [
 
 _EXAMPLE_LENGTH = 40
 _OUTLIER_RATIO = 1e6
+_NAMED_MONTHS = 6
 # Rule, column it is told of, the column read, and when a value makes no sense.
 _SENSELESS = (
     ("off_scale", "score", "score", "NOT score BETWEEN 0 AND 10"),
@@ -182,6 +188,23 @@ def check_amounts(stage: Stage, table: str, columns: list[str], ledger: Ledger) 
         ledger.note(
             "outlier_amount", "warning", giants, column="amount", lines=lines, example=f"{largest:,.6g}"
         )
+
+
+def note_months(con: Any, table: str, ledger: Ledger) -> None:
+    """Warns of months without any good line."""
+    rows = con.execute(
+        f"SELECT CAST(date_trunc('month', day) AS DATE), count(*) FROM \"{table}\" WHERE _fault IS NULL GROUP BY 1"
+    ).fetchall()
+    note_empty_months(dict(rows), ledger)
+
+
+def note_empty_months(rows: Mapping[date, int], ledger: Ledger) -> None:
+    """Warns of months without any line, from the lines by month."""
+    empty = empty_months(rows)
+    if empty:
+        more = f" … ({len(empty)} in all)" if len(empty) > _NAMED_MONTHS else ""
+        named = ", ".join(empty[:_NAMED_MONTHS]) + more
+        ledger.note("empty_months", "warning", 0, column="time", detail=named)
 
 
 def check_sense(con: Any, table: str, columns: list[str], ledger: Ledger) -> None:

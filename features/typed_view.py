@@ -19,12 +19,11 @@ import ibis.expr.types as ir
 from features.cast import MAX_ID_LENGTH, critical_columns
 from features.columns import AMOUNT_PARTS
 from features.contract import Column, TableContract
-from features.errors import InputError
 from features.frames import ALWAYS_KNOWN
 from features.parse_money import MAX_NUMBER
 from features.settings import DataSettings
 
-__all__ = ["Blanks", "Fault", "TypedView", "refuse_types"]
+__all__ = ["Blanks", "Fault", "TypedView"]
 
 Blanks = Literal["trimmed", "kept"]
 
@@ -34,15 +33,6 @@ _AFTER_LAST_TIME = datetime(2101, 1, 1)
 _MAY_BE_AHEAD = {("contracts", "start"), ("contracts", "end")}
 _NEVER_MISSING = ("known_at", "returned")
 _WHOLE_LIMIT = 2**53
-_EXPECTED = {
-    "id": "text or a whole number",
-    "text": "text or a number",
-    "time": "a date or time",
-    "money": "a number",
-    "number": "a number",
-    "flag": "true or false",
-}
-_SQL_TYPES = {"time": "TIMESTAMP", "flag": "BOOLEAN", "id": "VARCHAR", "text": "VARCHAR"}
 
 
 @ibis.udf.scalar.builtin(name="timezone")
@@ -192,7 +182,7 @@ class TypedView:
         blanks : mapping of column to {"trimmed", "kept"}, optional
             What happens to blanks around ids; they go by default.
         touched : collection of str, optional
-            Text columns with blanks around values, or empty ones; all by default.
+            Columns for which `TypedView.touched` holds somewhere; all by default.
         turned : bool
             Whether returned lines may have the wrong sign.
         """
@@ -227,10 +217,14 @@ class TypedView:
             return self._time(raw)
         if column.kind == "flag":
             return raw if raw.type().is_boolean() else ibis.cases((raw == 1, True), (raw == 0, False))
-        return _finite(raw)
+        number = raw.cast("float64")
+        return number if plain or not self._may_be_infinite(raw) else _finite(number)
 
     def touched(self, name: str) -> Any:
-        """Whether the text of a column has blanks around it, or is empty."""
+        """Whether the text of a column has blanks around it or is empty, or its number is none or has no end."""
+        if not self.raw(name).type().is_string():
+            number = self.raw(name).cast("float64")
+            return (number.isnan() | number.isinf()).fill_null(False)
         text = self.source[self.found[name]].cast("string")
         return (_has_blanks(text) | (text == "")).fill_null(False)
 
@@ -251,6 +245,16 @@ class TypedView:
         """Ids and texts that come as text: blanks around them are looked for."""
         kinds = ("id", "text")
         return [c.name for c in self.columns if c.kind in kinds and self.raw(c.name).type().is_string()]
+
+    def floats(self) -> list[str]:
+        """Numbers that may be none (NaN) or have no end."""
+        kinds = ("money", "number")
+        return [c.name for c in self.columns if c.kind in kinds and self._may_be_infinite(self.raw(c.name))]
+
+    def _may_be_infinite(self, raw: Any) -> bool:
+        # The decimals of PostgreSQL know NaN and infinity.
+        kind = raw.type()
+        return bool(kind.is_floating() or (kind.is_decimal() and self.engine == "postgres"))
 
     def _cleaned(self, name: str) -> Any:
         return self.cell(name)
@@ -299,7 +303,7 @@ class TypedView:
             return [("id_digits_lost", lost)]
         if column.kind == "flag" and not kind.is_boolean():
             return [("not_a_flag", (raw.notnull() & ~raw.isin([0, 1])).fill_null(False))]
-        if column.kind in ("money", "number") and kind.is_floating():
+        if column.kind in ("money", "number") and self._may_be_infinite(raw):
             return [("not_finite", raw.cast("float64").isinf().fill_null(False))]
         return []
 
@@ -331,44 +335,7 @@ class TypedView:
         return {**dated, "known_day": latest}
 
 
-def refuse_types(contract: TableContract, found: Mapping[str, str], schema: Any, source: str) -> None:
-    """Refuses columns that an engine would have to parse.
-
-    Raises
-    ------
-    InputError
-        All of them in one message, each with what to do.
-    """
-    faults = []
-    for name, label in found.items():
-        kind = contract.column(name).kind
-        if not _fits(kind, schema[label]):
-            cast = f"CAST({label} AS {_SQL_TYPES.get(kind, 'DOUBLE')})"
-            faults.append(
-                f"column {label!r} (for {name}) is {schema[label]}, and {_EXPECTED[kind]} is needed: cast it in a "
-                f"view, e.g. {cast}"
-            )
-    if faults:
-        raise InputError(
-            f"{source}: {'; '.join(faults)}. In place nothing is parsed; with in_place = false texts are read"
-        )
-
-
-def _fits(kind: str, found: Any) -> bool:
-    number = found.is_integer() or found.is_floating() or found.is_decimal()
-    if kind == "time":
-        return bool(found.is_timestamp() or found.is_date())
-    if kind == "flag":
-        return bool(found.is_boolean() or found.is_integer())
-    if kind in ("id", "text"):
-        return bool(found.is_string() or number or found.is_uuid())
-    return bool(number)
-
-
-def _finite(raw: Any) -> Any:
-    number = raw.cast("float64")
-    if not raw.type().is_floating():
-        return number
+def _finite(number: Any) -> Any:
     return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
 
 

@@ -38,10 +38,20 @@ class Lane:
         self.places, self.taken = running + waiting, 0
         self._turns = asyncio.Semaphore(running)
 
-    async def __aenter__(self) -> None:
+    def check(self) -> None:
+        """Refuse when there is no room, before anything is done that takes time.
+
+        Raises
+        ------
+        Refusal
+            429.
+        """
         if self.taken >= self.places:
             text = f"{self.taken} such requests are being answered already; ask again in a second"
             raise Refusal(429, "busy", text)
+
+    async def __aenter__(self) -> None:
+        self.check()
         self.taken += 1
         try:
             await self._turns.acquire()

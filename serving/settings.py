@@ -37,7 +37,7 @@ class ServingSettings(BaseModel):
     max_batch_bytes : int
         Largest body of a batch; a thousand customers with ready features take about 3.5 MB.
     threads : int
-        Customers scored from order lines at a time per worker; as many more wait, the rest are told 429.
+        Customers scored from order lines at a time per worker; half as many wait, the rest are told 429.
     batch_waiting : int
         Batches that wait per worker while one is answered; the rest are told 429.
     stuck_seconds : float

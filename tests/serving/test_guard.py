@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -270,3 +271,23 @@ def test_websockets_are_closed() -> None:
 
     asyncio.run(guard_of(Inner())({"type": "websocket", "path": "/v1/score"}, nothing, keep))
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "body"),
+    [
+        ("/v1/score", b"20", b'{"customer": not json'),
+        ("/v1/decide", b"5", b"wrong"),
+        # Not even read: there is nothing to be read here.
+        ("/v1/score/batch", b"1900000", None),
+        ("/v1/events", b"19000", None),
+    ],
+)
+def test_where_there_is_no_room_a_body_is_not_looked_at(path: str, length: bytes, body: bytes | None) -> None:
+    guard = guard_of(Inner())
+    for lane in guard._lanes.values():
+        lane.taken = lane.places
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    messages = [] if body is None else [{"type": "http.request", "body": body, "more_body": False}]
+    status, said = raw(guard, headers, list(messages), path=path)
+    assert (status, json.loads(said)["error"]["code"]) == (429, "busy")

@@ -17,7 +17,17 @@ import ibis.expr.types as ir
 
 from features.exact import FINE, to_units
 
-__all__ = ["day_facts", "line_facts", "merge_days", "narrow", "settled_days", "with_ends", "with_gaps"]
+__all__ = [
+    "day_facts",
+    "line_facts",
+    "merge_days",
+    "money_of_lines",
+    "narrow",
+    "nlogn_step",
+    "settled_days",
+    "with_ends",
+    "with_gaps",
+]
 
 _SUMS = (
     "orders",
@@ -72,7 +82,7 @@ def line_facts(orders: ir.Table) -> ir.Table:
     """The order lines with what each adds to the sums of `day_facts`; `merge_days` takes them as well."""
     lines = _placed(orders)
     return lines.mutate(
-        **_money(lines),
+        **money_of_lines(lines),
         orders=_first(lines.bought_line, lines.nth_of_order),
         **_distinct(lines, "product", "new_products", "product_lines", "product_nlogn"),
         **_distinct(lines, "category", "new_categories", "category_lines", "category_nlogn"),
@@ -167,7 +177,8 @@ def _nth(things: list[str], order: list[str]) -> Any:
     return place - start
 
 
-def _money(lines: ir.Table) -> dict[str, Any]:
+def money_of_lines(lines: ir.Table) -> dict[str, Any]:
+    """What lines add to the sums of money, pieces and lines, by the name of the sum."""
     amount = lines.amount
     bought, kept = amount > 0, amount >= 0
     cost = _optional(lines, "cost")
@@ -175,18 +186,19 @@ def _money(lines: ir.Table) -> dict[str, Any]:
     discount = ibis.ifelse(kept, _optional(lines, "discount").abs().fill_null(0.0), 0.0)
     quantity = _optional(lines, "quantity")
     priced = bought & (quantity > 0).fill_null(False)
+    net, nothing = to_units(amount), ibis.literal(0, "int64")
     return {
         "lines": kept.cast("int64"),
-        "spend_u": to_units(ibis.ifelse(bought, amount, 0.0)),
-        "net_u": to_units(amount),
-        "returns_u": to_units(ibis.ifelse(amount < 0, -amount, 0.0)),
+        "spend_u": ibis.ifelse(bought, net, nothing),
+        "net_u": net,
+        "returns_u": ibis.ifelse(amount < 0, -net, nothing),
         "returns": (amount < 0).cast("int64"),
         "discount_u": to_units(discount),
         "discounted_lines": (discount > 0).cast("int64"),
         "margin_u": to_units(ibis.ifelse(cost.notnull(), amount - cost, 0.0)),
         "costed_lines": cost.notnull().cast("int64"),
         "quantity_u": to_units(ibis.ifelse(priced, quantity, 0.0)),
-        "priced_u": to_units(ibis.ifelse(priced, amount, 0.0)),
+        "priced_u": ibis.ifelse(priced, net, nothing),
     }
 
 
@@ -210,10 +222,15 @@ def _distinct(lines: ir.Table, thing: str, first: str, count: str, nlogn: str) -
     if thing not in lines.columns:
         return {first: zero, count: zero, nlogn: zero}
     counted, nth = _known(lines, thing), lines[f"nth_of_{thing}"]
-    n = nth.cast("float64")
-    step = (n + 1.0) * (n + 1.0).ln() - ibis.ifelse(n > 0, n * ibis.greatest(n, 1.0).ln(), 0.0)
     return {
         first: _first(counted, nth),
         count: counted,
-        nlogn: ibis.ifelse(counted == 1, to_units(step, FINE), zero),
+        nlogn: ibis.ifelse(counted == 1, nlogn_step(nth), zero),
     }
+
+
+def nlogn_step(nth: Any) -> Any:
+    """What the line with the place `nth`, from 0, adds to n·ln n of its thing, in `FINE` units."""
+    n = nth.cast("float64")
+    step = (n + 1.0) * (n + 1.0).ln() - ibis.ifelse(n > 0, n * ibis.greatest(n, 1.0).ln(), 0.0)
+    return to_units(step, FINE)

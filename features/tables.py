@@ -13,12 +13,16 @@ from ibis.util import gen_name
 
 from features.days import day_facts, settled_days
 from features.dialect import portable
-from features.engine import compact
+from features.engine import compact, numbered
+from features.many_days import many_day_facts
 
 __all__ = ["Tables"]
 
+MANY_LINES = 100_000
+"""Order lines from which each kind of sum is made on its own (`features.many_days`)."""
+
 SHARE_ROWS = 4_000_000
-"""Order lines summed up at a time; each share reads the table once more."""
+"""Days put together at a time; each share reads them once more."""
 
 LINE_BYTES = 1_000
 """Memory that summing up a line takes at most, with what the engine holds besides."""
@@ -80,9 +84,10 @@ class Tables:
         if self.con.name != "duckdb":
             return portable(found, self.con)
         lines = self.con.to_pyarrow(self.orders.count()).as_py()
-        shares = 1 + lines // min(SHARE_ROWS, _lines_within(self.con.con))
-        parts = (found if shares == 1 else day_facts(_share(self.orders, n, shares)) for n in range(shares))
-        return self._kept("day_facts", parts, shares)
+        if lines < MANY_LINES:
+            return self._kept("day_facts", [found], 1)
+        with numbered(self.con, self.orders) as (customers, bought):
+            return self._kept("day_facts", [many_day_facts(self.orders, customers, bought)], 2)
 
     @cached_property
     def settled(self) -> ir.Table | None:

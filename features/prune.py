@@ -35,6 +35,8 @@ def only_columns(table: ir.Table, names: Collection[str]) -> ir.Table:
 
 
 def _narrow(node: ops.Relation, wanted: set[str]) -> ops.Relation:
+    if isinstance(node, ops.DropColumns):  # what it drops is not wanted
+        return _narrow(node.parent, wanted)
     kept = _without_others(node, wanted)
     if kept is None:
         return node

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +27,7 @@ settings.register_profile(
 settings.load_profile("retain")
 
 POSTGRES = "RETAIN_TEST_POSTGRES"
+SPARK = "RETAIN_TEST_SPARK"
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -66,9 +71,50 @@ def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return address
 
 
+@pytest.fixture(scope="session")
+def spark_session() -> Iterator[Any]:
+    """A small Spark on this machine: two cores, loopback alone, made to start rather than to run for long."""
+    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
+        pytest.skip("pyspark and Java are not here; .ci/spark brings both")
+    from pyspark.sql import SparkSession
+
+    options = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "1g",
+        "spark.pyspark.python": sys.executable,
+        # Small statements of many columns: compiling each, and each part of it, takes longer than running it.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("retain tests")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def spark(spark_session: Any) -> Any:
+    """An ibis backend on a local Spark; a test that asks for it is marked ``spark``, and counted by that."""
+    import ibis
+
+    return ibis.pyspark.connect(spark_session)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how many tests ran on PostgreSQL: CI wants some."""
+    """Tell how many tests ran on PostgreSQL and on Spark: CI wants some."""
+    passed = terminalreporter.stats.get("passed", [])
     if os.environ.get(POSTGRES):
-        passed = terminalreporter.stats.get("passed", [])
         ran = sum(("database", "postgresql") in report.user_properties for report in passed)
         terminalreporter.write_line(f"PostgreSQL: {ran} tests passed on a server")
+    if os.environ.get(SPARK):
+        ran = sum("spark" in report.keywords for report in passed)
+        terminalreporter.write_line(f"Spark: {ran} tests passed on a session")

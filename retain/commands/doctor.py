@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,13 +15,31 @@ __all__ = ["doctor"]
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red", "unsafe": "bold magenta"}
 
 
-def doctor(
-    path: ConfigOption = Path("retain.toml"), json: JsonOption = False, quiet: QuietOption = False
-) -> None:
-    """Check machine, folder and configuration.
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="URL",
+        help="Check instead whether this engine gives the features and labels that DuckDB gives "
+        "(postgresql://…, spark://local, sc://…, duckdb:///FILE, env:NAME).",
+    ),
+]
 
-    Exit code 3 when something is unsafe, 1 when something is broken, else 0.
+
+def doctor(
+    path: ConfigOption = Path("retain.toml"),
+    backend: BackendOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Check machine, folder and configuration; or, with --backend, an engine of your own.
+
+    Exit code 3 when something is unsafe, 1 when something is broken or an engine differs, else 0.
     """
+    screen = Screen(json=json, quiet=quiet)
+    if backend is not None:
+        _engine(backend, screen)
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -37,6 +56,16 @@ def doctor(
             state = Text(check.state, _STYLES[check.state])
             table.add_row(Text(check.name), state, Text(check.found), Text(check.advice))
     document = {"ok": not states & {"broken", "unsafe"}, "checks": [vars(check) for check in checks]}
-    Screen(json=json, quiet=quiet).result(document, table)
+    screen.result(document, table)
     if code := 3 if "unsafe" in states else 1 if "broken" in states else 0:
         raise typer.Exit(code)
+
+
+def _engine(url: str, screen: Screen) -> None:
+    from retain.engine_report import examine_engine
+
+    with screen.progress() as progress:
+        report = examine_engine(url, progress=progress)
+    screen.result(report.document, report.table(quiet=screen.quiet), report.summary)
+    if not report.conformance.ok:
+        raise typer.Exit(1)

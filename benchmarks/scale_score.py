@@ -3,7 +3,7 @@
 ::
 
     python benchmarks/scale_score.py --customers 1000000
-    python benchmarks/scale_score.py --customers 1000000 10000000 --no-reasons
+    python benchmarks/scale_score.py --customers 1000000 10000000 --reasons none
 
 A model is trained on a simulated shop; its customers' features are repeated under new ids, each with amounts and a
 silence of their own, in one Parquet file. Scoring is a process of its own: its start, imports and reading count. The
@@ -85,7 +85,7 @@ def _heads(bundle: Any) -> list[Any]:
     return [bundle.churn, *bundle.curve.orders.values(), *bundle.curve.value.values()]
 
 
-def score(folder: Path, threads: int, reasons: bool) -> dict[str, Any]:
+def score(folder: Path, threads: int, reasons: str) -> dict[str, Any]:
     """From the features to the list."""
     from datetime import date
 
@@ -96,7 +96,8 @@ def score(folder: Path, threads: int, reasons: bool) -> dict[str, Any]:
 
     day, version = (folder / DAY).read_text().split()
     scorer = Scorer(Bundle.load(folder / MODELS / version), StrategySettings(), currency="EUR")
-    settings = StreamSettings(explain=reasons, threads=threads)
+    number = {"all": None, "none": 0}[reasons] if reasons in {"all", "none"} else int(reasons)
+    settings = StreamSettings(reasons=number, threads=threads)
     found = stream_list(
         scorer, folder / FEATURES_FILE, date.fromisoformat(day), folder / "list", settings=settings
     )
@@ -158,7 +159,7 @@ def asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time and memory from ready features to the list.")
     parser.add_argument("--customers", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--no-reasons", dest="reasons", action="store_false", help="leave the reasons out")
+    parser.add_argument("--reasons", default="10000", help="customers with reasons: a number, all or none")
     parser.add_argument("--folder", type=Path, help="of a job")
     parser.add_argument("--job", choices=("make", "score"), help="one job of a size, in this process")
     return parser.parse_args(arguments)

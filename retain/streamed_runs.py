@@ -29,7 +29,7 @@ def is_folder(out: Path | None) -> TypeGuard[Path]:
 
 
 def score_streamed(
-    screen: Screen, project: Project, as_of: str | None, out: Path, *, explain: bool
+    screen: Screen, project: Project, as_of: str | None, out: Path, reasons: str | None = None
 ) -> tuple[dict[str, Any], str]:
     """Score every customer, some at a time, and publish the list as a folder.
 
@@ -43,14 +43,16 @@ def score_streamed(
         The day as given.
     out : Path
         The folder.
-    explain : bool
-        Give the reasons.
+    reasons : str or None
+        For how many customers to give the reasons: a number, ``all`` or ``none``; None for the usual number.
 
     Returns
     -------
     tuple of dict and str
         The result for programs and for people.
     """
+    from dataclasses import replace
+
     from features.customer_facts import customer_facts, opted_out
     from features.plan import stream_features
     from features.progress import part_of, silent
@@ -62,6 +64,8 @@ def score_streamed(
     from serving.list_folder import check_list_folder
     from serving.streamed import StreamSettings, stream_list
 
+    settings = StreamSettings(threads=project.config.run.num_threads)
+    settings = settings if reasons is None else replace(settings, reasons=_number(reasons))
     check_list_folder(out)
     for done in sweep_parts(out.parent):
         screen.note(done)
@@ -75,7 +79,6 @@ def score_streamed(
         tables = read_tables(screen, project, part_of(progress, 0.0, 0.3))
         day = as_of_day(tables, project.config.run, as_of)
         refused = unwilling.union(opted_out(customer_facts(tables, day)))
-        settings = StreamSettings(explain=explain, threads=project.config.run.num_threads)
         found = stream_list(
             scorer,
             stream_features(tables, [day], by_customer=True, rows=settings.batch_rows),
@@ -92,13 +95,24 @@ def score_streamed(
         "rows": found.rows,
         "files": found.files,
         "opted_out": len(refused),
-        "reasons": explain,
+        "reasons": found.reasons,
         "sha256": found.sha256,
         **found.counts,
         "totals": found.totals,
         "totals_80": _bounds(found, scorer.bundle.curve.intervals),
     }
     return document, _told(out, found, document)
+
+
+def _number(reasons: str) -> int | None:
+    """How many customers get reasons; None for all."""
+    from features.errors import ConfigError
+
+    if reasons == "all":
+        return None
+    if reasons != "none" and not reasons.isdecimal():
+        raise ConfigError(f"--reasons {reasons!r} is none of: a number of customers, all, none")
+    return 0 if reasons == "none" else int(reasons)
 
 
 def _bounds(found: Streamed, intervals: Intervals) -> dict[str, list[float]]:
@@ -117,6 +131,10 @@ def _told(out: Path, found: Streamed, document: dict[str, Any]) -> str:
     parts = ", ".join(f"{statuses.get(s, 0):,} {s}" for s in ("active", "lapsed", "lost"))
     files = "1 file" if found.files == 1 else f"{found.files:,} files"
     lines = [f"{out}: {found.rows:,} customers as of {document['as_of']} in {files} ({parts})"]
+    if found.reasons < found.rows:
+        lines.append(
+            f"reasons: for the {found.reasons:,} customers with most at stake (--reasons all for everybody)"
+        )
     if found.kept:
         lines.append(f"{found.kept:,} batches were scored already by a run that was stopped")
     if refused := document["opted_out"]:

@@ -7,11 +7,14 @@ any order. The same function fills the parts of a streamed list on one machine a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.errors import InputError
 from features.pipeline import FEATURES
@@ -19,7 +22,7 @@ from serving.row_columns import as_batch
 from serving.scorer import Scorer
 from training.models.rows import Rows
 
-__all__ = ["equal_batches", "list_batch", "list_schema"]
+__all__ = ["equal_batches", "list_batch", "list_schema", "read_features"]
 
 _ROWS_AT_ONCE = 8_192
 """Customers scored at a time: their features fit in the cache of a core."""
@@ -132,3 +135,45 @@ def _rows(scorer: Scorer, known: pa.RecordBatch, as_of: date, explain: bool) -> 
         matrix[:, place] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     ids = known.column("customer_id")
     return as_batch(ids, scorer.columns(Rows(FEATURES, matrix), as_of, explain=explain))
+
+
+def read_features(
+    features: Path | Iterable[pa.RecordBatch], rows: int
+) -> tuple[Iterator[pa.RecordBatch], int]:
+    """Batches of equal size of a file, a folder of files, or other batches; and the number of all rows where it is known.
+
+    Raises
+    ------
+    InputError
+        A file is missing, torn or no Parquet; some of it only while it is read.
+    """
+    if not isinstance(features, Path):
+        return equal_batches(features, rows), 0
+    files = sorted(features.glob("*.parquet")) if features.is_dir() else [features]
+    if not files:
+        raise InputError(f"{features}: holds no Parquet file; give a file or a folder of them")
+    total = sum(_footer(file).num_rows for file in files)
+    return equal_batches((b for file in files for b in _batches(file, rows)), rows), total
+
+
+def _footer(file: Path) -> pq.FileMetaData:
+    with _refusing(file):
+        return pq.read_metadata(file)
+
+
+def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    with _refusing(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        yield from opened.iter_batches(rows)
+
+
+@contextmanager
+def _refusing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{file.name}: there is no such file in {file.parent}.") from None
+    except (pa.ArrowException, OSError) as error:
+        cause = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{file.name}: is torn, damaged or no Parquet file ({cause}). Make the features again."
+        ) from error

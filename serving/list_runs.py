@@ -14,7 +14,7 @@ import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,10 +24,13 @@ import pyarrow.compute as pc
 from features.files import explained, new_file, rename, settle
 from features.publish import sha256_file
 
-__all__ = ["ORDER", "Place", "Run", "RunFolder", "digest", "in_order"]
+__all__ = ["ORDER", "ROWS", "TOP", "Place", "Run", "RunFolder", "digest", "in_order", "up_to"]
 
 ORDER = (("value_at_stake", "descending"), ("customer_id", "ascending"))
 """The order of every list."""
+
+ROWS, TOP = "run", "top"
+"""What is kept of a run: its rows, and the features of those with most at stake."""
 
 Place: TypeAlias = tuple[float, str]
 """Where a row stands in the list: less the value at stake, and the customer; the smaller comes first."""
@@ -49,6 +52,8 @@ class Run:
         SHA-256 of the batch of features.
     sha256 : str
         SHA-256 of the file.
+    top_sha256 : str
+        SHA-256 of the file with the features of those with most at stake; empty where there is none.
     rows : int
         Customers on the list.
     counts : dict
@@ -60,6 +65,7 @@ class Run:
     number: int
     source: str
     sha256: str
+    top_sha256: str
     rows: int
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     totals: dict[str, float] = field(default_factory=dict)
@@ -78,7 +84,7 @@ class RunFolder:
 
     def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
         self._out = out
-        self.path = self.place(out)
+        self.path = self.beside(out)
         text = json.dumps(key, sort_keys=True)
         with explained(out):
             if not self.path.is_dir() or _read(self.path / _KEY) != text:
@@ -89,7 +95,7 @@ class RunFolder:
                 left.unlink()
 
     @staticmethod
-    def place(out: Path) -> Path:
+    def beside(out: Path) -> Path:
         """Where the runs of a list stand."""
         return out.with_name(f".{out.name}.work")
 
@@ -100,40 +106,47 @@ class RunFolder:
             run = Run(**json.loads(text or "{}"))
         except (ValueError, TypeError):
             return None
-        file = self._file(number)
-        same = run.number == number and run.source == source and file.is_file()
-        return run if same and sha256_file(file) == run.sha256 else None
+        same = run.number == number and run.source == source
+        whole = same and self._has(ROWS, number, run.sha256)
+        return run if whole and (not run.top_sha256 or self._has(TOP, number, run.top_sha256)) else None
 
-    def put(self, rows: pa.Table, run: Run) -> Run:
-        """Keep a run whose rows are in order; returns it with the SHA-256 of its file."""
-        part = self._part(self._file(run.number))
+    def put(self, run: Run, rows: pa.Table, top: pa.Table | None = None) -> Run:
+        """Keep a run, its rows and the features of the first of them, both in order; returns it with their SHA-256."""
         with explained(self._out):
-            sink: Any = pa.OSFile(str(new_file(part)), "wb")
-            with sink, pa.ipc.new_file(sink, rows.schema, options=_LZ4) as writer:
-                writer.write_table(rows, max_chunksize=_INDEXED_ROWS)
-            settle(part)
-            whole = Run(**{**asdict(run), "sha256": sha256_file(part)})
-            rename(part, self._file(run.number))
+            sha = self._write(ROWS, run.number, rows)
+            top_sha = "" if top is None else self._write(TOP, run.number, top)
+            whole = replace(run, sha256=sha, top_sha256=top_sha)
             self._keep(self._record(run.number).name, json.dumps(asdict(whole)))
         return whole
 
-    def index(self, run: Run) -> list[Place]:
+    def index(self, run: Run, kind: str) -> list[Place]:
         """The places of the first row of every block."""
-        with self._opened(run, _ORDER_NAMES) as blocks:
+        with self._opened(kind, run, _ORDER_NAMES) as blocks:
             return [_place(blocks.get_batch(n), 0) for n in range(blocks.num_record_batches)]
+
+    def place(self, runs: Sequence[Run], number: int) -> Place:
+        """The place of the row of this number, from 1, or of the last, of those whose features are kept."""
+        keys = pa.Table.from_batches([block for run in runs for block in self._keys(run)])
+        return _place(in_order(keys), min(number, keys.num_rows) - 1)
+
+    def _keys(self, run: Run) -> list[pa.RecordBatch]:
+        with self._opened(TOP, run, _ORDER_NAMES) as blocks:
+            return [blocks.get_batch(n) for n in range(blocks.num_record_batches)]
 
     def customers(self, runs: Sequence[Run]) -> Iterator[pa.RecordBatch]:
         """The ids of all runs."""
         for run in runs:
-            with self._opened(run, ["customer_id"]) as blocks:
+            with self._opened(ROWS, run, ["customer_id"]) as blocks:
                 for n in range(blocks.num_record_batches):
                     yield blocks.get_batch(n)
 
-    def between(self, run: Run, index: Sequence[Place], low: Place | None, high: Place | None) -> pa.Table:
+    def between(
+        self, kind: str, run: Run, index: Sequence[Place], low: Place | None, high: Place | None
+    ) -> pa.Table:
         """The rows of a run from the place `low` up to and without `high`; None for the end of the list."""
         first = max(bisect_left(index, low) - 1, 0) if low else 0
         last = bisect_left(index, high) if high else len(index)
-        with self._opened(run) as blocks:
+        with self._opened(kind, run) as blocks:
             found = [blocks.get_batch(n) for n in range(first, last)]
             if not found:
                 return blocks.schema.empty_table()
@@ -151,8 +164,23 @@ class RunFolder:
         elif self.path.exists():
             shutil.rmtree(self.path)
 
-    def _opened(self, run: Run, columns: Sequence[str] | None = None) -> _Blocks:
-        return _Blocks(self._file(run.number), columns)
+    def _opened(self, kind: str, run: Run, columns: Sequence[str] | None = None) -> _Blocks:
+        return _Blocks(self._file(kind, run.number), columns)
+
+    def _has(self, kind: str, number: int, sha256: str) -> bool:
+        file = self._file(kind, number)
+        return file.is_file() and sha256_file(file) == sha256
+
+    def _write(self, kind: str, number: int, rows: pa.Table) -> str:
+        file = self._file(kind, number)
+        part = self._part(file)
+        sink: Any = pa.OSFile(str(new_file(part)), "wb")
+        with sink, pa.ipc.new_file(sink, rows.schema, options=_LZ4) as writer:
+            writer.write_table(rows, max_chunksize=_INDEXED_ROWS)
+        settle(part)
+        sha = sha256_file(part)
+        rename(part, file)
+        return sha
 
     def _keep(self, name: str, text: str) -> None:
         part = self._part(self.path / name)
@@ -165,11 +193,11 @@ class RunFolder:
         part.unlink(missing_ok=True)
         return part
 
-    def _file(self, number: int) -> Path:
-        return self.path / f"run-{number:05d}.arrow"
+    def _file(self, kind: str, number: int) -> Path:
+        return self.path / f"{kind}-{number:05d}.arrow"
 
     def _record(self, number: int) -> Path:
-        return self.path / f"run-{number:05d}.json"
+        return self.path / f"{ROWS}-{number:05d}.json"
 
 
 _ORDER_NAMES = [name for name, _ in ORDER]
@@ -216,18 +244,24 @@ def digest(batch: pa.RecordBatch) -> str:
     return found.hexdigest()
 
 
-def _place(rows: pa.RecordBatch, row: int) -> Place:
+def _place(rows: pa.RecordBatch | pa.Table, row: int) -> Place:
     value = rows.column("value_at_stake")[row].as_py()
     return math.inf if value is None else -value, rows.column("customer_id")[row].as_py()
 
 
-def _before(rows: pa.RecordBatch, place: Place) -> int:
-    """How many rows of a block in order stand before a place."""
+def _before(rows: pa.RecordBatch | pa.Table, place: Place) -> int:
+    """How many of some rows in order stand before a place."""
     low, high = 0, rows.num_rows
     while low < high:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if _place(rows, middle) < place else (low, middle)
     return low
+
+
+def up_to(rows: pa.RecordBatch | pa.Table, place: Place) -> int:
+    """How many of some rows in order stand at a place or before it."""
+    count = _before(rows, place)
+    return count + (count < rows.num_rows and _place(rows, count) == place)
 
 
 def _read(path: Path) -> str | None:

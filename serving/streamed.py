@@ -16,7 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -27,14 +27,13 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.errors import InputError, NotEnoughData
 from features.progress import Progress, part_of, silent
 from features.publish import output_lock, publish_dir
-from serving.list_batches import equal_batches, list_batch
+from serving.list_batches import list_batch, read_features
 from serving.list_folder import RECORD, check_list_folder, write_part, write_record
-from serving.list_runs import Place, Run, RunFolder, digest, in_order
+from serving.list_runs import ORDER, ROWS, TOP, Place, Run, RunFolder, digest, in_order, up_to
 from serving.scorer import Scorer
 
 __all__ = ["StreamSettings", "Streamed", "stream_list"]
@@ -42,24 +41,26 @@ __all__ = ["StreamSettings", "Streamed", "stream_list"]
 _T = TypeVar("_T")
 _COUNTED = ("status", "value_class", "strategy", "evidence")
 _TOTALLED = re.compile(r"expected_(value|margin)_[0-9]+d|clv")
+_REASONS = ("reasons", "reasons_zh")
 _CHECK_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """How a list is streamed; nothing of it but `explain` changes a row.
+    """How a list is streamed; nothing of it but `reasons` changes a row.
 
     Parameters
     ----------
-    explain : bool, default True
-        Give the reasons, which take longer than everything else together.
+    reasons : int or None, default 10_000
+        For how many customers to give the reasons: those with most at stake, the first of the list. None for
+        everybody, which takes several times as long as everything else together; 0 leaves the columns out.
     threads : int, default 2
         Batches scored at the same time, ≥ 1.
     batch_rows : int, default 50_000
         Customers in a batch, and about as many in each file of the list, ≥ 1.
     """
 
-    explain: bool = True
+    reasons: int | None = 10_000
     threads: int = 2
     batch_rows: int = 50_000
 
@@ -74,6 +75,8 @@ class Streamed:
         Customers on the list.
     files : int
         Files they stand in.
+    reasons : int
+        Customers with reasons, the first of the list.
     kept : int
         Batches that an earlier run had scored before it was killed.
     counts : dict
@@ -86,6 +89,7 @@ class Streamed:
 
     rows: int
     files: int
+    reasons: int
     kept: int
     counts: dict[str, dict[str, int]]
     totals: dict[str, float]
@@ -139,27 +143,21 @@ def stream_list(
     check_list_folder(out)
     with output_lock(out):
         folder = RunFolder(out, _key(scorer, as_of, settings, left_out))
-        score = partial(list_batch, scorer, as_of=as_of, explain=settings.explain, left_out=left_out)
-        runs, kept = _scored(folder, features, score, settings, part_of(progress, 0.0, 0.85))
+        stream = _Stream(folder, scorer, as_of, settings, left_out)
+        runs, kept = stream.score(features, part_of(progress, 0.0, 0.85))
         rows = sum(run.rows for run in runs)
         if not rows:
             raise NotEnoughData(
                 f"features: no customer with an order before {as_of.isoformat()} is on the list"
             )
         _refuse_doubles(folder, runs)
-        tell = part_of(progress, 0.85, 1.0)
-        head = {
-            "as_of": as_of.isoformat(),
-            "model_version": scorer.bundle.version,
-            "reasons": settings.explain,
-        }
         told: list[str] = []
-        publish_dir(
-            out, lambda to: told.append(_ordered(folder, runs, to, head, settings, tell)), replace=True
-        )
+        tell = part_of(progress, 0.85, 1.0)
+        publish_dir(out, lambda to: told.append(stream.write(runs, to, tell)), replace=True)
         folder.drop()
-    files = json.loads((out / RECORD).read_text(encoding="utf-8"))["files"]
-    return Streamed(rows, len(files), kept, _counted(runs), _totalled(runs), told[0])
+    record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    files, reasons = len(record["files"]), record["reasons"]
+    return Streamed(rows, files, reasons, kept, _counted(runs), _totalled(runs), told[0])
 
 
 def _key(scorer: Scorer, as_of: date, settings: StreamSettings, left_out: Collection[str]) -> dict[str, Any]:
@@ -169,81 +167,120 @@ def _key(scorer: Scorer, as_of: date, settings: StreamSettings, left_out: Collec
         "model": scorer.bundle.version,
         "as_of": as_of.isoformat(),
         "settings": scorer.settings_hash,
-        "explain": settings.explain,
+        "reasons": settings.reasons,
         "batch_rows": settings.batch_rows,
         "left_out": hashlib.sha256("\n".join(sorted(left_out)).encode()).hexdigest(),
     }
 
 
-def _scored(
-    folder: RunFolder,
-    features: Path | Iterable[pa.RecordBatch],
-    score: Callable[[pa.RecordBatch], pa.RecordBatch],
-    settings: StreamSettings,
-    progress: Progress,
-) -> tuple[list[Run], int]:
-    """A run for every batch, and how many were there already."""
-    batches, total = _read(features, settings.batch_rows)
-    tasks = (partial(_run, folder, number, batch, score) for number, batch in enumerate(batches))
-    runs: list[Run] = []
-    kept = done = 0
-    for run, was_there, customers in _in_turn(tasks, settings.threads):
-        runs.append(run)
-        kept, done = kept + was_there, done + customers
-        progress("scoring", done / total if total else 0.5)
-    return runs, kept
+@dataclass(frozen=True)
+class _Stream:
+    """The two passes of a list: batches become runs, runs become files."""
+
+    folder: RunFolder
+    scorer: Scorer
+    as_of: date
+    settings: StreamSettings
+    left_out: Collection[str]
+
+    def score(self, features: Path | Iterable[pa.RecordBatch], progress: Progress) -> tuple[list[Run], int]:
+        """A run for every batch, and how many were there already."""
+        batches, total = read_features(features, self.settings.batch_rows)
+        tasks = (partial(self._run, number, batch) for number, batch in enumerate(batches))
+        runs: list[Run] = []
+        kept = done = 0
+        for run, was_there, customers in _in_turn(tasks, self.settings.threads):
+            runs.append(run)
+            kept, done = kept + was_there, done + customers
+            progress("scoring", done / total if total else 0.5)
+        return runs, kept
+
+    def write(self, runs: Sequence[Run], to: Path, progress: Progress) -> str:
+        """Merge the runs into the files of the list; returns the SHA-256 of their record."""
+        indexes = [self.folder.index(run, ROWS) for run in runs]
+        rows = sum(run.rows for run in runs)
+        cuts = _cuts(indexes, max(1, round(rows / self.settings.batch_rows)))
+        ends = list(zip([None, *cuts], [*cuts, None], strict=True))
+        told = None
+        if self.settings.reasons:
+            tops = [self.folder.index(run, TOP) for run in runs]
+            told = _Told(tops, self.folder.place(runs, self.settings.reasons))
+
+        def write(number: int, low: Place | None, high: Place | None) -> dict[str, Any]:
+            found = self._merged(ROWS, runs, indexes, low, high)
+            if told is not None:
+                found = self._with_reasons(found, runs, told, low, high)
+            return write_part(found, to, number)
+
+        files = []
+        tasks = (partial(write, number, *between) for number, between in enumerate(ends))
+        for file in _in_turn(tasks, self.settings.threads):
+            files.append(file)
+            progress("writing the list", len(files) / len(ends))
+        most = rows if self.settings.reasons is None else min(rows, self.settings.reasons)
+        head = {"as_of": self.as_of.isoformat(), "model_version": self.scorer.bundle.version, "reasons": most}
+        return write_record(to, head, files)
+
+    def _run(self, number: int, batch: pa.RecordBatch) -> tuple[Run, bool, int]:
+        source = digest(batch)
+        found = self.folder.kept(number, source)
+        if found is not None:
+            return found, True, batch.num_rows
+        rows = pa.Table.from_batches([self._scored(batch, explain=self.settings.reasons is None)])
+        counts = {name: _count(rows.column(name)) for name in _COUNTED}
+        named = [name for name in rows.column_names if _TOTALLED.fullmatch(name)]
+        totals = {name: pc.sum(rows.column(name)).as_py() or 0.0 for name in named}
+        rows = in_order(rows)
+        top = _top(rows, batch, self.settings.reasons) if self.settings.reasons else None
+        made = self.folder.put(Run(number, source, "", "", rows.num_rows, counts, totals), rows, top)
+        return made, False, batch.num_rows
+
+    def _scored(self, features: pa.RecordBatch, *, explain: bool) -> pa.RecordBatch:
+        return list_batch(self.scorer, features, self.as_of, explain=explain, left_out=self.left_out)
+
+    def _merged(
+        self,
+        kind: str,
+        runs: Sequence[Run],
+        indexes: Sequence[Sequence[Place]],
+        low: Place | None,
+        high: Place | None,
+    ) -> pa.Table:
+        """The rows of all runs between two places, in order."""
+        pieces = [self.folder.between(kind, run, i, low, high) for run, i in zip(runs, indexes, strict=True)]
+        return in_order(pa.concat_tables(pieces).unify_dictionaries())
+
+    def _with_reasons(
+        self, rows: pa.Table, runs: Sequence[Run], told: _Told, low: Place | None, high: Place | None
+    ) -> pa.Table:
+        """The rows of a file with the reasons of those with most at stake; missing for the others."""
+        first = up_to(rows, told.last)
+        columns: dict[str, list[pa.Array]] = {name: [] for name in _REASONS}
+        if first:
+            features = self._merged(TOP, runs, told.indexes, low, high).slice(0, first).combine_chunks()
+            known = self._scored(features.to_batches()[0], explain=True)
+            columns = {name: [known.column(name)] for name in _REASONS}
+        for name, texts in columns.items():
+            rest = pa.nulls(rows.num_rows - first, pa.string())
+            rows = rows.append_column(name, pa.chunked_array([*texts, rest]))
+        return rows
 
 
-def _run(
-    folder: RunFolder, number: int, batch: pa.RecordBatch, score: Callable[[pa.RecordBatch], pa.RecordBatch]
-) -> tuple[Run, bool, int]:
-    source = digest(batch)
-    found = folder.kept(number, source)
-    if found is not None:
-        return found, True, batch.num_rows
-    rows = pa.Table.from_batches([score(batch)])
-    counts = {name: _count(rows.column(name)) for name in _COUNTED}
-    totals = {
-        name: pc.sum(rows.column(name)).as_py() or 0.0
-        for name in rows.column_names
-        if _TOTALLED.fullmatch(name)
-    }
-    made = folder.put(in_order(rows), Run(number, source, "", rows.num_rows, counts, totals))
-    return made, False, batch.num_rows
+@dataclass(frozen=True)
+class _Told:
+    """Whose reasons are given: the indexes of their features by run, and the place of the last one."""
+
+    indexes: Sequence[Sequence[Place]]
+    last: Place
 
 
-def _read(features: Path | Iterable[pa.RecordBatch], rows: int) -> tuple[Iterator[pa.RecordBatch], int]:
-    """Batches of equal size, and the number of all rows where it is known."""
-    if not isinstance(features, Path):
-        return equal_batches(features, rows), 0
-    files = sorted(features.glob("*.parquet")) if features.is_dir() else [features]
-    if not files:
-        raise InputError(f"{features}: holds no Parquet file; give a file or a folder of them")
-    total = sum(_footer(file).num_rows for file in files)
-    return equal_batches((b for file in files for b in _batches(file, rows)), rows), total
-
-
-def _footer(file: Path) -> pq.FileMetaData:
-    with _refusing(file):
-        return pq.read_metadata(file)
-
-
-def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
-    with _refusing(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
-        yield from opened.iter_batches(rows)
-
-
-@contextmanager
-def _refusing(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise InputError(f"{file.name}: there is no such file in {file.parent}.") from None
-    except (pa.ArrowException, OSError) as error:
-        cause = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{file.name}: is torn, damaged or no Parquet file ({cause}). Make the features again."
-        ) from error
+def _top(rows: pa.Table, features: pa.RecordBatch, count: int) -> pa.Table:
+    """The features of the first of some rows in order, with what they are ordered by."""
+    first = rows.select([name for name, _ in ORDER]).slice(0, count).combine_chunks()
+    ids = features.column("customer_id").cast(pa.string())
+    places = pc.index_in(first.column("customer_id"), value_set=ids)
+    found = pa.Table.from_batches([features]).take(places)
+    return found.append_column("value_at_stake", first.column("value_at_stake")).combine_chunks()
 
 
 def _in_turn(tasks: Iterable[Callable[[], _T]], threads: int) -> Iterator[_T]:
@@ -273,32 +310,6 @@ def _refuse_doubles(folder: RunFolder, runs: Sequence[Run]) -> None:
         found = engine.execute(f"SELECT count(*) FROM ({twice})").fetchone()  # noqa: S608 - a statement of ours
     if found and found[0]:
         raise InputError(f"features: {found[0]:,} customers come more than once; give one row per customer")
-
-
-def _ordered(
-    folder: RunFolder,
-    runs: Sequence[Run],
-    to: Path,
-    head: dict[str, Any],
-    settings: StreamSettings,
-    progress: Progress,
-) -> str:
-    """Merge the runs into the files of the list; returns the SHA-256 of their record."""
-    indexes = [folder.index(run) for run in runs]
-    cuts = _cuts(indexes, max(1, round(sum(run.rows for run in runs) / settings.batch_rows)))
-    ends = list(zip([None, *cuts], [*cuts, None], strict=True))
-
-    def write(number: int, low: Place | None, high: Place | None) -> dict[str, Any]:
-        pieces = [folder.between(run, index, low, high) for run, index in zip(runs, indexes, strict=True)]
-        rows = pa.concat_tables(pieces).unify_dictionaries()
-        return write_part(in_order(rows), to, number)
-
-    files = []
-    tasks = (partial(write, number, *between) for number, between in enumerate(ends))
-    for file in _in_turn(tasks, settings.threads):
-        files.append(file)
-        progress("writing the list", len(files) / len(ends))
-    return write_record(to, head, files)
 
 
 def _cuts(indexes: Sequence[Sequence[Place]], parts: int) -> list[Place]:

@@ -41,9 +41,13 @@ def score(
         ),
     ] = None,
     reasons: Annotated[
-        bool,
-        typer.Option("--reasons/--no-reasons", help="In a folder: tell why, which takes half of the time."),
-    ] = True,
+        str | None,
+        typer.Option(
+            "--reasons",
+            metavar="N",
+            help="In a folder: tell why of the N customers with most at stake, by default 10000; all or none.",
+        ),
+    ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="For programs: text cells as they are, not safe in Excel.")
     ] = False,
@@ -59,8 +63,8 @@ def score(
     from retain.streamed_runs import is_folder, score_streamed
 
     screen = Screen(json=json, quiet=quiet)
-    if not (reasons or is_folder(out)):
-        raise ConfigError("--no-reasons is for lists in a folder: give --out a name without an ending")
+    if reasons is not None and not is_folder(out):
+        raise ConfigError("--reasons is for lists in a folder: give --out a name without an ending")
     if snapshot is not None:
         from retain.flat_runs import flat_project, score_flat
 
@@ -73,7 +77,7 @@ def score(
         screen.result(*score_contract_tables(screen, project, as_of, out, raw))
         return
     if is_folder(out):
-        screen.result(*score_streamed(screen, project, as_of, out, explain=reasons))
+        screen.result(*score_streamed(screen, project, as_of, out, reasons))
         return
     screen.result(*_run(screen, project, as_of, out, raw))
 

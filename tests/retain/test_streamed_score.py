@@ -43,16 +43,18 @@ def test_folder_holds_the_rows_of_the_file(config: Path, tmp_path: Path) -> None
 
 
 def test_list_in_a_folder_is_replaced_and_others_are_refused(config: Path, tmp_path: Path) -> None:
-    assert score(config, tmp_path / "list").document["reasons"] is True
-    assert score(config, tmp_path / "list", "--no-reasons").document["reasons"] is False
-    assert verify_list_folder(tmp_path / "list")["reasons"] is False
+    assert score(config, tmp_path / "list").document["reasons"] == len(IDS)
+    assert score(config, tmp_path / "list", "--reasons", "none").document["reasons"] == 0
+    assert verify_list_folder(tmp_path / "list")["reasons"] == 0
     (tmp_path / "list" / "mine.txt").write_text("mine")
     said = score(config, tmp_path / "list")
     assert said.code == 4
     assert "no part of a list, e.g. 'mine.txt'; nothing was touched" in said.err
 
 
-def test_reasons_can_be_left_out_of_folders_only(config: Path, tmp_path: Path) -> None:
-    said = score(config, tmp_path / "list.csv", "--no-reasons")
-    assert said.code == 2
-    assert "--no-reasons is for lists in a folder" in said.err
+def test_number_of_reasons_is_for_folders_and_is_a_number(config: Path, tmp_path: Path) -> None:
+    said = score(config, tmp_path / "list.csv", "--reasons", "all")
+    assert (said.code, "--reasons is for lists in a folder" in said.err) == (2, True)
+    said = score(config, tmp_path / "list", "--reasons", "few")
+    assert (said.code, "--reasons 'few' is none of" in said.err) == (2, True)
+    assert score(config, tmp_path / "list", "--reasons", "7").document["reasons"] == 7

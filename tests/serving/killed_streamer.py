@@ -24,7 +24,7 @@ from serving.streamed import StreamSettings, stream_list
 from tests.serving.streamed_shop import DAY, bundle_and_features, scorer_of
 
 ROUNDS = 200
-SETTINGS = StreamSettings(explain=False, threads=2, batch_rows=20)
+SETTINGS = StreamSettings(reasons=25, threads=2, batch_rows=20)
 
 
 class Shop:

@@ -61,7 +61,7 @@ def test_rows_and_order_are_those_of_the_plain_list(
         known.to_batches(33),
         DAY,
         out,
-        settings=StreamSettings(threads=threads, batch_rows=batch_rows),
+        settings=StreamSettings(reasons=None, threads=threads, batch_rows=batch_rows),
     )
     assert same(read(out), plain)
     assert found.rows == plain.num_rows
@@ -71,11 +71,25 @@ def test_rows_and_order_are_those_of_the_plain_list(
 def test_without_reasons_the_other_columns_stay_the_same(
     scorer: Scorer, known: pa.Table, plain: pa.Table, tmp_path: Path
 ) -> None:
-    settings = StreamSettings(explain=False, batch_rows=64)
+    settings = StreamSettings(reasons=0, batch_rows=64)
     stream_list(scorer, known.to_batches(), DAY, tmp_path / "list", settings=settings)
     found = read(tmp_path / "list")
     assert same(found, plain.drop_columns(["reasons", "reasons_zh"]))
-    assert json.loads((tmp_path / "list" / RECORD).read_text())["reasons"] is False
+    assert json.loads((tmp_path / "list" / RECORD).read_text())["reasons"] == 0
+
+
+@pytest.mark.parametrize("count", [1, 55, 10_000])
+def test_the_first_of_the_list_have_reasons_and_the_others_none(
+    scorer: Scorer, known: pa.Table, plain: pa.Table, tmp_path: Path, count: int
+) -> None:
+    settings = StreamSettings(reasons=count, batch_rows=40)
+    found = stream_list(scorer, known.to_batches(), DAY, tmp_path / "list", settings=settings)
+    rows = read(tmp_path / "list")
+    assert found.reasons == min(count, plain.num_rows)
+    assert same(rows.slice(0, count), plain.slice(0, count))
+    assert rows["reasons"].slice(count).null_count == rows.num_rows - found.reasons
+    told = ["reasons", "reasons_zh"]
+    assert same(rows.drop_columns(told), plain.drop_columns(told))
 
 
 def test_features_are_read_from_a_file_or_a_folder(
@@ -207,7 +221,7 @@ def test_runs_of_other_features_or_settings_or_damaged_ones_are_made_again(
             out,
             settings=StreamSettings(threads=1, batch_rows=40),
         )
-    file = RunFolder.place(out) / "run-00001.arrow"
+    file = RunFolder.beside(out) / "run-00001.arrow"
     file.write_bytes(file.read_bytes()[:-9])
     found = stream_list(scorer, iter(batches), DAY, out, settings=StreamSettings(threads=1, batch_rows=40))
     assert found.kept == 1

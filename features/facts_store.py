@@ -206,7 +206,7 @@ class FactsStore:
         names = ", ".join(f'part."{name}"' for name in columns)
         parts, gone = contents.of(kind), contents.of(GONE)
         if not parts:
-            return f"SELECT {', '.join(f'CAST(NULL AS {t}) AS {_quoted(n)}' for n, t in columns.items())} LIMIT 0"
+            return f"SELECT {', '.join(f'CAST(NULL AS {t}) AS {_quoted(n)}' for n, t in columns.items())} WHERE false"
         all_rows = self._union(parts, fields)
         if not any(part.made < later.made for part in parts for later in gone):
             return f"SELECT {names} FROM ({all_rows}) AS part"

@@ -12,32 +12,27 @@ All others that changed are summed up anew from all of their lines, and only the
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
-import ibis.expr.types as ir
 from ibis.util import gen_name
 
-from features.days import day_facts
 from features.errors import InputError, PublishError
+from features.facts_definition import LINES, REASONS, definition, summed_up
 from features.facts_store import GONE, Contents, FactsStore
 from features.line_counts import CUSTOMERS, SEEN_DAYS, LineCounts
 from features.progress import Progress, silent
 from features.source_files import SourceFiles, file_mark
 from features.tables import Tables
 
-__all__ = ["FactsUpdate", "up_to_date"]
+__all__ = ["OPEN_DAYS", "FactsUpdate", "up_to_date"]
 
-LAYOUT = 1
 MANY_PARTS = 16
 """Versions after which all parts are written as one."""
 LARGE_TAIL = 0.5
@@ -45,30 +40,21 @@ LARGE_TAIL = 0.5
 
 _DAYS = "days"
 _KEY = ("customer_id", "day", "known_day")
-_LINES = "lines_to_sum_up"
 _NEVER = "1970-01-01"
-_REASONS = {
-    "layout": "this version of Retain keeps them in another form",
-    "program": "they were made by another version of Retain",
-    "engine": "they were made by another version of DuckDB",
-    "timezone": "the time zone is another",
-    "columns": "the orders have other columns than before",
-    "statement": "day facts are made in another way than before",
-    "told": "they were told apart in another way before (by lines or by files)",
-    "settings": "the settings of [data] changed",
-}
-"""What a store must agree in to be of use, and what is said where it does not."""
+OPEN_DAYS = 2
+"""Last arrival days of which more lines are awaited: summed up in each run, and stored when they are older."""
 
 
 @dataclass(frozen=True)
 class FactsUpdate:
-    """Day facts that are up to date, and what it took.
+    """Tables whose day facts are up to date, and what it took.
 
-    ``facts`` has the schema of `features.days.day_facts` and stands in the engine of the tables. ``rebuilt`` says in
-    one line why everything was summed up anew; empty when it was not.
+    ``added_lines`` were summed up on top of what is stored, those of the last days in each run, and the customers of
+    ``recomputed_customers`` wholly. ``rebuilt`` says in one line why everything was summed up anew; empty when it was
+    not. ``parts`` hold the day facts now.
     """
 
-    facts: ir.Table
+    tables: Tables
     added_lines: int = 0
     recomputed_customers: int = 0
     rebuilt: str = ""
@@ -113,9 +99,25 @@ def up_to_date(
         contents, reason = update.usable()
         if contents is None:
             return update.rebuild(reason)
-        found = update.advance(contents)
+        try:
+            found = update.advance(contents)
+        except _NotAlone as error:
+            return update.rebuild(f"of the new files: {error}")
         progress("order facts", 1.0)
         return found
+
+
+class _NotAlone(Exception):  # noqa: N818 - it ends no run
+    """New files cannot be read without the others."""
+
+
+@dataclass(frozen=True)
+class _New:
+    """Tables of the new lines and of the customers to sum up wholly, and the marks to store."""
+
+    new: str
+    changed: str
+    marks: dict[str, str]
 
 
 class _Update:
@@ -147,8 +149,8 @@ class _Update:
             return None, f"the stored ones are damaged: {error}"
         if contents is None:
             return None, "there were none yet"
-        wanted = self._definition()
-        for name, text in _REASONS.items():
+        wanted = definition(self.tables, self.files)
+        for name, text in REASONS.items():
             if contents.definition.get(name) != wanted[name]:
                 return None, text
         for path, mark in contents.sources.items():
@@ -161,71 +163,74 @@ class _Update:
     def rebuild(self, reason: str) -> FactsUpdate:
         """Everything summed up anew, and the store filled with it."""
         facts = self.tables.facts
-        lines, last = self._one(f"SELECT count(*), max(known_day) FROM {self.whole}")
-        floor = _floor(last)
-        pieces = {_DAYS: self.con.compile(facts)}
-        pieces |= {kind: self.counts.counted(kind, self.whole, floor) for kind in self.counts.keys}
+        count, last = self._one(f"SELECT count(*), max(known_day) FROM {self.whole}")
+        closed, floor = self._closed(last), _floor(last)
+        lines = f"(SELECT * FROM {self.whole} WHERE {_until(closed)})"
+        pieces = {_DAYS: f"SELECT * FROM ({self.con.compile(facts)}) WHERE {_until(closed)}"}
+        pieces |= {kind: self.counts.counted(kind, lines, _iso(floor)) for kind in self.counts.keys}
         if not self.files:
-            marks = self.counts.marks(self.whole, str(last or ""))
+            marks = self.counts.marks(lines, closed)
             pieces[CUSTOMERS] = f"SELECT customer_id, lines, mark FROM ({marks})"
-        begun = Contents(self._definition(), last=_iso(last), floor=_iso(floor), sources=self.marks)
+        begun = Contents(
+            definition(self.tables, self.files), last=closed, floor=_iso(floor), sources=self.marks
+        )
         self.store.add(self.engine, begun, pieces, alone=True, before=self._same_files)
-        return FactsUpdate(facts, added_lines=lines, rebuilt=reason)
+        return FactsUpdate(self.tables, added_lines=count, rebuilt=reason)
 
     def advance(self, contents: Contents) -> FactsUpdate:
-        """What is new, summed up and added."""
-        new, changed, marks = self._by_files(contents, self.files) if self.files else self._by_lines(contents)
-        lines = self._lines(new, changed)
-        rows, last = self._one(f"SELECT count(*) FILTER (NOT afresh), max(known_day) FROM {lines}")
-        (gone,) = self._one(f"SELECT count(*) FROM {changed}")
-        if rows or gone:
-            pieces = self._pieces(contents, lines, changed) | marks
-            ahead = replace(contents, last=max(contents.last, _iso(last)), sources=self.marks)
-            contents = self.store.add(self.engine, ahead, pieces, before=self._same_files)
+        """What is new, summed up and added; what may still get more lines is summed up and not added."""
+        (last,) = self._one(f"SELECT max(known_day) FROM {self.whole}") if not self.files else (None,)
+        closed = max(contents.last, self._closed(last))
+        found = self._by_files(contents, self.files) if self.files else self._by_lines(contents, closed)
+        lines = self._lines(found.new, found.changed)
+        fresh, last = self._one(f"SELECT count(*) FILTER (NOT afresh), max(known_day) FROM {lines}")
+        closed = max(contents.last, _iso(last)) if self.files else closed
+        days = self._days(contents, lines)
+        (adding,) = self._one(f"SELECT count(*) FROM {days} WHERE {_until(closed)}")
+        (gone,) = self._one(f"SELECT count(*) FROM {found.changed}")
+        if adding or gone:
+            pieces = self._pieces(
+                contents, days, found.changed, f"(FROM {lines} WHERE {_until(closed)})", closed
+            )
+            ahead = replace(contents, last=closed, sources=self.marks)
+            contents = self.store.add(self.engine, ahead, pieces | found.marks, before=self._same_files)
         contents = self._merged(contents)
-        return FactsUpdate(self._facts(contents), rows, gone, parts=len(contents.of(_DAYS)))
+        _, schema = summed_up(self.tables.orders.schema())
+        rows = (
+            f"{self.store.rows(contents, _DAYS)} UNION ALL SELECT * FROM {days} WHERE NOT ({_until(closed)})"
+        )
+        kept = self.tables.with_facts(self.con.sql(rows, schema=schema))
+        return FactsUpdate(kept, fresh, gone, parts=len(contents.of(_DAYS)))
 
-    def _definition(self) -> dict[str, str]:
-        orders = self.tables.orders
-        statement, _ = _summed_up(orders.schema())
-        settings = f"{self.files.settings} {self.files.drop_alike}" if self.files else ""
-        return {
-            "layout": str(LAYOUT),
-            "program": _program(),
-            "engine": duckdb.__version__,
-            "timezone": self.tables.timezone,
-            "columns": " ".join(orders.columns),
-            "statement": hashlib.sha256(statement.encode()).hexdigest(),
-            "told": "by files" if self.files else "by lines",
-            "settings": hashlib.sha256(settings.encode()).hexdigest(),
-        }
+    def _closed(self, last: date | None) -> str:
+        """The last arrival day whose facts are stored: more lines of the last days may come tomorrow."""
+        if last is None:
+            return ""
+        return _iso(last if self.files else last - timedelta(days=OPEN_DAYS))
 
-    def _by_lines(self, contents: Contents) -> tuple[str, str, dict[str, str]]:
+    def _by_lines(self, contents: Contents, closed: str) -> _New:
         """The lines known after all that are stored, the customers of whom others changed, and their marks."""
-        now = self._table(self.counts.marks(self.whole, contents.last))
+        lines = f"(SELECT * FROM {self.whole} WHERE {_until(closed)})"
+        now = self._table(self.counts.marks(lines, contents.last))
         kept = self.counts.kept_marks(self.store.rows(contents, CUSTOMERS))
         changed = self._table(
             f"SELECT customer_id FROM (SELECT * FROM {now} WHERE lines > 0) AS now FULL JOIN ({kept}) AS kept "
             "USING (customer_id) WHERE now.lines IS DISTINCT FROM kept.lines OR now.mark IS DISTINCT FROM kept.mark"
         )
-        later = f"WHERE known_day > DATE '{contents.last}'" if contents.last else ""
-        new = self._table(f"SELECT {self.counts.fields} FROM {self.whole} {later}")
+        later = f"NOT ({_until(contents.last)})"
+        new = self._table(f"SELECT {self.counts.fields} FROM {self.whole} WHERE {later}")
         self._add_late_days(contents, new, changed)
         again = f"customer_id IN (FROM {changed})"
         marks = (
             f"SELECT customer_id, new_lines + CASE WHEN {again} THEN lines ELSE 0 END AS lines, "
             f"{self.counts.sum_of_marks(again)} AS mark FROM {now} WHERE new_lines > 0 OR {again}"
         )
-        return new, changed, {CUSTOMERS: marks}
+        return _New(new, changed, {CUSTOMERS: marks})
 
-    def _by_files(self, contents: Contents, files: SourceFiles) -> tuple[str, str, dict[str, str]]:
+    def _by_files(self, contents: Contents, files: SourceFiles) -> _New:
         """The lines of files that are not inside yet, and the customers whose old lines do not all come before them."""
         paths = [path for path in files.paths if str(path) not in contents.sources]
-        new = self._table(
-            f"SELECT {self.counts.fields} FROM ({self.con.compile(files.read(paths))})"
-            if paths
-            else f"SELECT {self.counts.fields} FROM {self.whole} LIMIT 0"
-        )
+        new = self._table(f"SELECT {self.counts.fields} FROM {self._read(files, paths)}")
         changed = self._table("SELECT CAST(NULL AS VARCHAR) AS customer_id LIMIT 0")
         (first,) = self._one(f"SELECT min(known_day) FROM {new}")
         if first is not None and _iso(first) <= contents.last:
@@ -239,7 +244,15 @@ class _Update:
                 f"USING (customer_id) WHERE first {before} last"
             )
         self._add_late_days(contents, new, changed)
-        return new, changed, {}
+        return _New(new, changed, {})
+
+    def _read(self, files: SourceFiles, paths: list[Path]) -> str:
+        if not paths:
+            return f"{self.whole} LIMIT 0"
+        try:
+            return f"({self.con.compile(files.read(paths))})"
+        except InputError as error:
+            raise _NotAlone(str(error)) from error
 
     def _add_late_days(self, contents: Contents, new: str, changed: str) -> None:
         """New lines of a day whose lines are not kept by name any more change what its order is."""
@@ -261,25 +274,31 @@ class _Update:
             )
         return self._table(rows)
 
-    def _pieces(self, contents: Contents, lines: str, changed: str) -> dict[str, str]:
-        """What the next version adds, by kind."""
+    def _days(self, contents: Contents, lines: str) -> str:
+        """Day facts of lines that go on from what is stored."""
         before = {kind: self.store.rows(contents, kind) for kind in self.counts.keys}
         placed = self._table(self.counts.placed(lines, before))
-        types, stored = contents.columns[_DAYS], self.store.rows(contents, _DAYS)
-        cast = ", ".join(f'CAST("{name}" AS {sort}) AS "{name}"' for name, sort in types.items())
         schema = ibis.schema(dict.fromkeys(self.counts.places, "int64") | self._kinds())
-        summed, _ = _summed_up(schema)
-        days = self._table(f"SELECT {cast} FROM (WITH {_LINES} AS (FROM {placed}) {summed})")
+        summed, _ = summed_up(schema)
+        cast = _cast(contents.columns[_DAYS])
+        return self._table(f"SELECT {cast} FROM (WITH {LINES} AS (FROM {placed}) {summed})")
+
+    def _pieces(self, contents: Contents, days: str, changed: str, lines: str, closed: str) -> dict[str, str]:
+        """What the next version adds, by kind."""
+        types, stored = contents.columns[_DAYS], self.store.rows(contents, _DAYS)
+        days = f"(FROM {days} WHERE {_until(closed)})"
         # Two parts may hold some of one day's lines: these customers' rows are written anew, added up.
         key = " AND ".join(f"n.{name} = s.{name}" for name in _KEY)
         split = self._table(
             f"SELECT DISTINCT n.customer_id FROM {days} AS n ANTI JOIN {changed} AS c USING (customer_id) "
             f"SEMI JOIN ({stored}) AS s ON {key}"
         )
-        pieces = {_DAYS: f"SELECT {cast} FROM ({_added_up(self._with(days, stored, split), types)})"}
-        for kind, rows in before.items():
-            counted = f"({self.counts.counted(kind, lines, date.fromisoformat(contents.floor or _NEVER))})"
-            pieces[kind] = self.counts.together(kind, self._with(counted, rows, split))
+        summed = _added_up(self._with(days, stored, split), types)
+        pieces = {_DAYS: f"SELECT {_cast(types)} FROM ({summed})"}
+        for kind in self.counts.keys:
+            counted = f"({self.counts.counted(kind, lines, contents.floor)})"
+            rows = self._with(counted, self.store.rows(contents, kind), split)
+            pieces[kind] = self.counts.together(kind, rows)
         return pieces | {GONE: f"FROM {changed} UNION ALL FROM {split}"}
 
     def _with(self, new: str, stored: str, customers: str) -> str:
@@ -293,7 +312,7 @@ class _Update:
         tail = sum(part.rows for part in [*parts[1:], *contents.of(GONE)])
         if len(parts) <= MANY_PARTS and tail <= LARGE_TAIL * parts[0].rows:
             return contents
-        floor = _floor(date.fromisoformat(contents.last))
+        floor = _floor(date.fromisoformat(contents.last or _NEVER))
         rows = {kind: self.store.rows(contents, kind) for kind in contents.columns if kind != GONE}
         pieces = {_DAYS: rows.pop(_DAYS)}
         for kind, stored in rows.items():
@@ -307,14 +326,6 @@ class _Update:
         later_floor = max(contents.floor, _iso(floor))
         return self.store.add(self.engine, replace(contents, floor=later_floor), pieces, alone=True)
 
-    def _facts(self, contents: Contents) -> ir.Table:
-        """The facts in the engine, where no later version can take them away."""
-        name = gen_name("kept_facts")
-        self.engine.execute(f"CREATE TABLE {name} AS {self.store.rows(contents, _DAYS)}")
-        _, schema = _summed_up(self.tables.orders.schema())
-        kept: ir.Table = self.con.sql(f"SELECT * FROM {name}", schema=schema)
-        return kept
-
     def _kinds(self) -> dict[str, Any]:
         """Types of the columns that are used."""
         schema = self.tables.orders.schema()
@@ -322,6 +333,7 @@ class _Update:
 
     def _same_files(self) -> None:
         """Refuses files that changed since their marks were taken."""
+        self.tables.still()
         for path, mark in self.marks.items():
             if file_mark(Path(path)) != mark:
                 raise InputError(
@@ -339,17 +351,18 @@ class _Update:
         return found
 
 
-@lru_cache(maxsize=8)
-def _summed_up(lines: ibis.Schema) -> tuple[str, ibis.Schema]:
-    """The statement of `day_facts` on the lines in `_LINES`, and the columns it gives; made once for each shape."""
-    found = day_facts(ibis.table(lines, name=_LINES))
-    return str(ibis.to_sql(found, dialect="duckdb", pretty=False)), found.schema()
-
-
 def _added_up(rows: str, types: dict[str, str]) -> str:
     keys = ", ".join(_KEY)
     sums = ", ".join(f'sum("{name}") AS "{name}"' for name in types if name not in _KEY)
     return f"SELECT {keys}, {sums} FROM ({rows}) GROUP BY {keys}"
+
+
+def _cast(types: dict[str, str]) -> str:
+    return ", ".join(f'CAST("{name}" AS {sort}) AS "{name}"' for name, sort in types.items())
+
+
+def _until(closed: str) -> str:
+    return f"known_day <= DATE '{closed}'" if closed else "false"
 
 
 def _iso(day: date | None) -> str:
@@ -358,10 +371,3 @@ def _iso(day: date | None) -> str:
 
 def _floor(last: date | None) -> date | None:
     return None if last is None else last - timedelta(days=SEEN_DAYS)
-
-
-def _program() -> str:
-    try:
-        return version("retain")
-    except PackageNotFoundError:
-        return ""

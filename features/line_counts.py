@@ -8,7 +8,6 @@ after all others of its customer goes on from their counts, and gets the place t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 __all__ = ["CUSTOMERS", "SEEN_DAYS", "LineCounts"]
 
@@ -82,7 +81,7 @@ class LineCounts:
         """The columns that are used, as a statement names them."""
         return ", ".join(self.columns)
 
-    def counted(self, kind: str, lines: str, floor: date | None) -> str:
+    def counted(self, kind: str, lines: str, floor: str) -> str:
         """Statement that counts bought lines; those of single days only from `floor` on."""
         keys = self.keys[kind]
         where = ["amount > 0"]

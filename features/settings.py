@@ -77,6 +77,9 @@ class DataSettings(BaseModel):
     that database: nothing is copied, checks and features run there, and nothing is parsed from text.
     ``memory_limit`` (such as ``2GB``) and ``threads`` bound the embedded engine; empty stands for half of the memory,
     and 0 for all cores, that the machine or container has.
+
+    With ``keep_facts`` what was summed up of each customer's days stays in ``facts`` under ``out_dir``, and a run sums up
+    only what is new.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +92,7 @@ class DataSettings(BaseModel):
     exact_duplicates: Literal["keep", "drop"] = "keep"
     max_quarantined_share: float = Field(default=0.2, ge=0, le=1)
     in_place: bool = False
+    keep_facts: bool = False
     memory_limit: str = ""
     threads: int = Field(default=0, ge=0, le=1024)
     orders: TableSource | None = None

@@ -38,6 +38,12 @@ def read_tables(screen: Screen, project: Project, progress: Progress | None) -> 
     loaded = load(project.config.data, base=project.base, progress=progress, describe=False)
     for text in weighty_findings(loaded.report):
         screen.note(text)
+    data = project.config.data
+    if data.keep_facts and data.orders is not None:
+        from features.kept_facts import FOLDER, with_kept_facts
+
+        folder = project.out_dir / FOLDER
+        loaded = with_kept_facts(loaded, data, folder, base=project.base, note=screen.note, progress=progress)
     return loaded.tables
 
 

@@ -28,7 +28,7 @@ import pyarrow as pa
 from features.days import day_facts
 from features.errors import PublishError
 from features.facts_store import FactsStore
-from features.facts_update import up_to_date
+from features.facts_update import OPEN_DAYS, up_to_date
 from features.frames import tables_from_frames
 from features.tables import Tables
 
@@ -56,9 +56,18 @@ def digest(tables: Tables, rows: str) -> str:
     return sha256(repr(found).encode()).hexdigest()
 
 
-def expected(nights: int, lines: int) -> str:
+def expected(nights: int, lines: int = LINES) -> str:
+    """Digest of all facts of so many nights."""
     tables = shop(nights, lines)
     return digest(tables, tables.con.compile(day_facts(tables.orders)))
+
+
+def kept(nights: int, lines: int = LINES) -> str:
+    """Digest of those that a store has: the last days are open."""
+    tables = shop(nights, lines)
+    facts = day_facts(tables.orders)
+    last = tables.orders.known_day.max() - ibis.interval(days=OPEN_DAYS)
+    return digest(tables, tables.con.compile(facts.filter(facts.known_day <= last.as_scalar())))
 
 
 def stored(folder: Path) -> str:
@@ -72,7 +81,7 @@ def stored(folder: Path) -> str:
 def update(folder: Path, nights: int, lines: int) -> str:
     tables = shop(nights, lines)
     found = up_to_date(tables, folder)
-    return digest(tables, tables.con.compile(found.facts))
+    return digest(tables, tables.con.compile(found.tables.facts))
 
 
 def in_child(work: Callable[[], str], after: float | None = None) -> str:
@@ -98,19 +107,20 @@ def at_random(folder: Path, kills: int, seed: int, lines: int) -> list[dict[str,
     # what is loaded and compiled here is so in every child
     ibis.to_sql(day_facts(ibis.table(KINDS, name="t")), dialect="duckdb")
     chance, store, spare = random.Random(seed), folder / "facts", folder / "old"
-    was = {in_child(lambda n=n: expected(n, lines)): name for n, name in ((1, "old"), (2, "new"))}
+    was = {in_child(lambda n=n: kept(n, lines)): name for n, name in ((1, "old"), (2, "new"))}
+    was[in_child(lambda: expected(2, lines))] = "all"
     in_child(lambda: update(store, 1, lines))
     shutil.copytree(store, spare)
     started = time.perf_counter()
     in_child(lambda: update(store, 2, lines))
     usual = time.perf_counter() - started
-    seen = []
+    seen, before = [], len(list(spare.glob("*.parquet")))
     for _ in range(kills):
         shutil.rmtree(store)
         shutil.copytree(spare, store)
         in_child(lambda: update(store, 2, lines), after=chance.uniform(0, usual))
         parts = len(list(store.glob("*.parquet")))
-        found = dict.fromkeys(("found", "after"), "torn") | {"parts": parts}
+        found = dict.fromkeys(("found", "after"), "torn") | {"parts": parts, "parts_before": before}
         told = in_child(lambda: f"{stored(store)} {update(store, 2, lines)}").split()
         found |= {name: was.get(text, "torn") for name, text in zip(("found", "after"), told, strict=True)}
         found["names"] = sum(1 for p in store.iterdir() if p.suffix != ".parquet")

@@ -12,7 +12,7 @@ import pytest
 
 from features.errors import LockedError
 from features.facts_update import up_to_date
-from tests.features.killed_facts import expected, shop, stored, update
+from tests.features.killed_facts import expected, kept, shop, stored, update
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPER = Path(__file__).with_name("killed_facts.py")
@@ -27,18 +27,18 @@ def helper(*words: object) -> str:
 def test_killed_at_random_moments(tmp_path):
     seen = json.loads(helper("random", tmp_path, 10, 20261123))
     assert {s["found"] for s in seen} <= {"old", "new"}
-    assert {s["after"] for s in seen} == {"new"}
+    assert {s["after"] for s in seen} == {"all"}
     assert all(s["names"] == 2 for s in seen)  # the list and its manifest: nothing is left lying about
 
 
 def test_a_full_disk_leaves_the_old_facts(tmp_path):
-    old = update(tmp_path, 1, 400)
+    update(tmp_path, 1, 400)
     said = helper("limit", tmp_path, 2_000)
     assert "cannot be written" in said
     assert "File too large" in said
     assert "are as they were" in said
-    assert stored(tmp_path) == old
-    assert update(tmp_path, 2, 400) == expected(2, 400)
+    assert stored(tmp_path) == kept(1)
+    assert update(tmp_path, 2, 400) == expected(2)
 
 
 @pytest.mark.parametrize("harm", ["flipped", "torn", "missing", "list"])
@@ -54,11 +54,11 @@ def test_a_damaged_part_is_never_trusted(tmp_path, harm):
     found = up_to_date(tables, tmp_path)
     assert "the stored ones are damaged" in found.rebuilt
     assert part.name in found.rebuilt
-    assert stored(tmp_path) == expected(1, 400)
+    assert stored(tmp_path) == kept(1)
 
 
 def test_two_runs_at_once_are_told_of_each_other(tmp_path):
-    old = update(tmp_path, 1, 400)
+    update(tmp_path, 1, 400)
     command = [sys.executable, str(HELPER), "hold", str(tmp_path)]
     with subprocess.Popen(
         command, env=ENV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -68,5 +68,5 @@ def test_two_runs_at_once_are_told_of_each_other(tmp_path):
             update(tmp_path, 2, 400)
         first.kill()
         first.wait()
-    assert stored(tmp_path) == old
-    assert update(tmp_path, 2, 400) == expected(2, 400)
+    assert stored(tmp_path) == kept(1)
+    assert update(tmp_path, 2, 400) == expected(2)

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import facts_update
-from features.days import day_facts
 from features.errors import InputError
 from features.facts_update import up_to_date
 from features.frames import tables_from_frames
@@ -29,7 +28,7 @@ def rows(tables, facts):
 
 
 def agrees(tables, update):
-    return rows(tables, update.facts) == rows(tables, day_facts(tables.orders))
+    return rows(tables, update.tables.facts) == rows(tables, tables.facts)
 
 
 def lines(*of, columns="customer_id time amount product"):
@@ -97,36 +96,39 @@ OLD = [("a", "2026-01-01", 5.0, "tea"), ("a", "2026-01-03", 5.0, "tea"), ("b", "
 
 
 def test_later_lines_go_on_from_what_was_counted(tmp_path):
-    update = two_nights(tmp_path, OLD, [("a", "2026-01-05", 7.0, "tea"), ("c", "2026-01-05", 7.0, "tea")])
-    assert (update.added_lines, update.recomputed_customers, update.rebuilt) == (2, 0, "")
+    old = [*OLD, ("a", "2026-01-05", 1.0, "cup")]  # the lines of the last days are summed up in each run
+    update = two_nights(tmp_path, old, [("a", "2026-01-05", 7.0, "tea"), ("c", "2026-01-06", 7.0, "tea")])
+    assert (update.added_lines, update.recomputed_customers, update.rebuilt) == (3, 0, "")
 
 
 def test_a_line_among_the_old_ones_recomputes_its_customer_alone(tmp_path):
-    update = two_nights(tmp_path, OLD, [("a", "2026-01-02", 7.0, "tea"), ("b", "2026-01-05", 7.0, "tea")])
-    assert (update.added_lines, update.recomputed_customers, update.rebuilt) == (1, 1, "")
+    old = [*OLD, ("b", "2026-01-09", 1.0, "cup")]
+    update = two_nights(tmp_path, old, [("a", "2026-01-02", 7.0, "tea"), ("b", "2026-01-12", 7.0, "tea")])
+    assert (update.added_lines, update.recomputed_customers, update.rebuilt) == (2, 1, "")
 
 
 def test_nothing_new_writes_nothing(tmp_path):
     two_nights(tmp_path, OLD, [])
     before = sorted(p.name for p in (tmp_path / "kept").iterdir())
     two = up_to_date(tables_from_frames({"orders": lines(*OLD)}), tmp_path / "kept")
-    assert (two.added_lines, two.rebuilt) == (0, "")
+    assert (two.added_lines, two.rebuilt) == (2, "")  # those of the last two days
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == before
 
 
 def test_a_corrected_or_removed_line_is_found(tmp_path):
-    two_nights(tmp_path, OLD, [])
-    for changed in (OLD[1:], [("a", "2026-01-01", 5.5, "tea"), *OLD[1:]], OLD[:2]):
+    old = [*OLD, ("b", "2026-01-09", 1.0, "cup")]
+    two_nights(tmp_path, old, [])
+    for changed in (old[1:], [("a", "2026-01-01", 5.5, "tea"), *old[1:]], [*old[:2], old[3]]):
         tables = tables_from_frames({"orders": lines(*changed)})
         update = up_to_date(tables, tmp_path / "kept")
         assert agrees(tables, update)
         assert (update.rebuilt, update.recomputed_customers > 0) == ("", True)
 
 
-def test_sums_beyond_64_bits_come_back_whole(tmp_path):
-    huge = [("a", "2026-01-01", 1e11, "tea")] * 9_300
-    update = two_nights(tmp_path, huge, [("a", "2026-01-04", 1e11, "tea")] * 9_300)
-    assert update.rebuilt == ""
+def test_sums_that_the_engine_keeps_wider_are_as_wide_again(tmp_path):
+    huge = [("a", "2026-01-04", 1e11, "tea")] * 5_000
+    for first, second in ((OLD, huge), (huge, [("b", "2026-01-09", 1.0, "cup")])):
+        assert two_nights(tmp_path / str(len(first)), first, second).rebuilt == ""
 
 
 @pytest.mark.parametrize("by_files", [False, True])
@@ -141,7 +143,7 @@ def test_many_nights_become_one_part_with_the_same_bits(tmp_path, monkeypatch, b
         update = up_to_date(tables, tmp_path / "kept", files=files if by_files else None)
         assert agrees(tables, update)
         seen.append(update.parts)
-    assert seen == [1, 2, 3, 1, 2, 3]
+    assert seen == ([1, 2, 3, 1, 2, 3] if by_files else [1, 0, 1, 2, 3, 1])
 
 
 def test_lines_of_the_last_day_in_the_next_file_are_added_to_that_day(tmp_path):
@@ -210,7 +212,7 @@ def test_features_of_kept_facts_are_the_features(tmp_path):
     tables = tables_from_frames({"orders": lines(*OLD[:2])})
     up_to_date(tables, tmp_path)
     tables = tables_from_frames({"orders": lines(*OLD, ("a", "2026-01-09", 4.0, "tea"))})
-    kept = tables.with_facts(up_to_date(tables, tmp_path).facts)
+    kept = up_to_date(tables, tmp_path).tables
     both = [fetch_features(t, [date(2026, 2, 1)]).sort_by("customer_id") for t in (tables, kept)]
     assert isinstance(both[0], pa.Table)
     assert both[0].equals(both[1])

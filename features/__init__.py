@@ -13,6 +13,8 @@ the panel that trains, for the list of tonight and for one request. This room an
    `season`, `first_basket`, `interactions`, `surveys`, `campaigns`, `contracts`, `loyalty`.
 6. `pipeline`: all families in one lazy expression, for any number of days. `catalogue` tells every column.
    `plan` keeps the expression as a statement: for the list, and planned once for thousands of requests.
+   `own_features` takes in features of the user's own, files in `own` or a folder of theirs; `own_expressions` says
+   what these must hold to, and `invariants` what every feature must.
 7. `labels`: what came after the day, for learning and for judging.
 
 `publish` and `parquet` write what the rooms above hand out: whole, or not at all. `errors` is the tree of

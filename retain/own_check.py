@@ -1,4 +1,4 @@
-"""Features of your own on a made-up shop: which laws of `features.invariants` each keeps, and whether it says anything."""
+"""Features on a made-up shop: which laws of `features.invariants` each keeps, and whether it says anything there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from features.catalogue import catalogue
 from features.family import ColumnDoc
 from features.invariants import Broken, check_invariants
 from features.own_features import own_files
 from retain.shop import ShopSettings, simulate
 
-__all__ = ["Tested", "check_own"]
+__all__ = ["Tested", "check_all"]
 
 _SHOP = ShopSettings(customers=120, days=500, seed=7)
 _COUNTRY = "GB"
@@ -21,7 +22,7 @@ _DAYS = (date(2023, 9, 1), date(2024, 1, 1), date(2024, 3, 1))
 
 @dataclass(frozen=True)
 class Tested:
-    """One own feature: its file, the laws it breaks, and what else is worth knowing."""
+    """One feature: its file if it is the user's own, the laws it breaks, and what else is worth knowing."""
 
     doc: ColumnDoc
     file: str
@@ -46,25 +47,22 @@ class Tested:
         }
 
 
-def check_own() -> list[Tested]:
-    """Hold the own features of this process to `features.invariants.LAWS`.
+def check_all() -> list[Tested]:
+    """Hold all features of this process to `features.invariants.LAWS`.
 
     Returns
     -------
     list of Tested
-        One per column, in the order of the customer table; empty where there are none.
+        One per column, in the order of the customer table.
     """
-    docs = [(file, doc) for file in own_files() for doc in file.family.docs]
-    if not docs:
-        return []
-    tables = simulate(_SHOP).tables
-    found = check_invariants(tables, _DAYS, [doc.name for _, doc in docs], country=_COUNTRY)
+    files = {doc.name: file.path.name for file in own_files() for doc in file.family.docs}
+    found = check_invariants(simulate(_SHOP).tables, _DAYS, country=_COUNTRY)
     return [
         Tested(
             doc,
-            file.path.name,
+            files.get(doc.name, ""),
             tuple(broken for broken in found.broken if broken.feature == doc.name),
             _CONSTANT if doc.name in found.constant else "",
         )
-        for file, doc in docs
+        for doc in catalogue()
     ]

@@ -83,6 +83,12 @@ def test_the_laws_are_held_by_two_and_broken_by_the_third(done):
     assert tested["month_start_share"]["note"] == ""
 
 
+def test_every_other_feature_holds_every_law(done):
+    tested = done["test"]["features"]
+    assert [one["name"] for one in tested] == done["features"]
+    assert [one["name"] for one in tested if not one["holds"]] == ["early_per_call"]
+
+
 def test_a_model_of_the_time_before_says_the_same_bits(done, shop):
     project = before(shop)
     bundle = Bundle.load(project.models_dir / (shop / "earlier").read_text())

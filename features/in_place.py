@@ -31,7 +31,7 @@ from features.limits import EngineLimits
 from features.load import ASIDE, Loaded, Progress, Quarantine
 from features.parquet_scan import ParquetScan, scan_parquet
 from features.public_holidays import CALENDAR, calendar_rows
-from features.pushed_amounts import check_amounts, month_sums, note_never_bought
+from features.pushed_amounts import check_amounts, check_sense, month_sums, note_never_bought
 from features.pushed_checks import Counted, PushedChecks
 from features.quality import note_empty_months, refuse_too_many
 from features.report import DataReport
@@ -285,7 +285,7 @@ class _Job:
                 self.unused = pa.concat_tables([self.unused, dropped])
             rows = self._good(view, checks, counted).distinct()
             good = self.place.keep(self.contract.name, rows)
-        checks.check_sense(good)
+        check_sense(good, self.place.fetch, self.ledger)
         if "amount" in good.columns:
             self._check_amounts(good, describe)
         self.table = good

@@ -19,11 +19,19 @@ from features.exact import MONEY, to_units
 from features.findings import Ledger
 from features.unit_shift import Part, shift_of_parts
 
-__all__ = ["check_amounts", "month_sums", "note_never_bought"]
+__all__ = ["check_amounts", "check_sense", "month_sums", "note_never_bought"]
 
 _OUTLIER_RATIO = 1e6
 _SUSPICIOUS_RATIO = 1e4
 """No amount this many times the geometric mean: then none is a million times the median."""
+
+_SENSELESS = (
+    ("off_scale", "score", "score", lambda t: ~t.score.between(0, 10)),
+    ("off_scale", "expected", "expected", lambda t: ~t.expected.between(0, 10)),
+    ("off_scale", "recommend", "recommend", lambda t: ~t.recommend.between(0, 10)),
+    ("ends_first", "end", "start", lambda t: t.end < t.start),
+    ("ends_first", "cancelled_at", "start", lambda t: t.cancelled_at < t.start),
+)
 
 
 def month_sums(good: ir.Table, fetch: Callable[[Any], pa.Table]) -> pd.DataFrame:
@@ -99,6 +107,17 @@ def check_amounts(
     elif total < 0:
         ledger.note("returns_exceed", "warning", returned, column="amount", example=f"{total:,.6g}")
     _note_giants(other, good, fetch, ledger)
+
+
+def check_sense(good: ir.Table, fetch: Callable[[Any], pa.Table], ledger: Ledger) -> None:
+    """Warns of survey scores off their scale and of contracts that end before they start."""
+    for rule, column, other, senseless in _SENSELESS:
+        if not {column, other} <= set(good.columns):
+            continue
+        bad = good.filter(senseless(good))
+        row = fetch(bad.aggregate(rows=bad.count(), text=bad[column].cast("string").min())).to_pylist()[0]
+        if row["rows"]:
+            ledger.note(rule, "warning", row["rows"], column=column, example=str(row["text"]))
 
 
 def note_never_bought(good: ir.Table, fetch: Callable[[Any], pa.Table], ledger: Ledger) -> None:

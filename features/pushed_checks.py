@@ -6,16 +6,19 @@ again. Findings have the rules and the words of the reading of files (`features.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from features.cells import BLANKS, first_of
 from features.exact import to_units
 from features.findings import MAX_LINES, Ledger
 from features.ledger import UNUSED, unused_lines
@@ -34,13 +37,6 @@ _BAD_CUSTOMERS = (
     ("customer_id", "bad_id"),
     ("customer_id", "id_digits_lost"),
     ("customer_id", "no_customer"),
-)
-_SENSELESS = (
-    ("off_scale", "score", "score", lambda t: ~t.score.between(0, 10)),
-    ("off_scale", "expected", "expected", lambda t: ~t.expected.between(0, 10)),
-    ("off_scale", "recommend", "recommend", lambda t: ~t.recommend.between(0, 10)),
-    ("ends_first", "end", "start", lambda t: t.end < t.start),
-    ("ends_first", "cancelled_at", "start", lambda t: t.cancelled_at < t.start),
 )
 
 
@@ -95,24 +91,49 @@ class PushedChecks:
             self._note_faults()
         return counted
 
-    def _counted(self) -> Counted:
+    @cached_property
+    def _first_look(self) -> dict[str, int]:
+        """Rows, zoned times, and cells by column that something may be wrong with."""
         view = self.view
-        rows, cells, texts = view.row_faults, view.cell_faults, view.texts()
-        ids = [c.name for c in view.columns if c.kind == "id"]
         zoned = [c.name for c in view.columns if _is_zoned(view.raw(c.name).type())]
-        floats = [name for name in ids if _is_fraction(view.raw(name).type())]
+        marks = {f"suspect_{c.name}": view.suspicion(c.name) for c in view.columns}
+        marked = view.source.select(**marks, **{f"zoned_{name}": view.raw(name) for name in zoned})
+        sums = {name: _number(marked[name]) for name in marks}
+        sums |= {f"zoned_{name}": marked[f"zoned_{name}"].count() for name in zoned}
+        found = self.fetch(marked.aggregate(rows=marked.count(), **sums)).to_pylist()[0]
+        return {name: int(value or 0) for name, value in found.items()}
+
+    @cached_property
+    def _suspects(self) -> frozenset[str]:
+        found = {c.name for c in self.view.columns if self._first_look[f"suspect_{c.name}"]}
+        # An amount that is computed may be too large though no part of it is.
+        return frozenset({*found, "amount"} if self.view.computes_amount else found)
+
+    @cached_property
+    def _exact(self) -> TypedView:
+        return replace(self.view, suspects=self._suspects)
+
+    def _counted(self) -> Counted:
+        look = self._first_look
+        zoned = {n.removeprefix("zoned_"): rows for n, rows in look.items() if n.startswith("zoned_")}
+        if not self._suspects:
+            return Counted(rows=look["rows"], zoned=zoned)
+        view = self._exact
+        rows, cells = view.row_faults, view.cell_faults
+        texts = [name for name in view.texts() if name in self._suspects]
+        ids = [name for name in texts if view.contract.column(name).kind == "id"]
+        floats = [name for name in view.floats() if name in self._suspects]
+        whole = [c.name for c in view.columns if c.kind == "id" and _is_fraction(view.raw(c.name).type())]
         marks = {
             "fault": view.first_fault(),
             **{f"cell_{i}": fault.when for i, fault in enumerate(cells)},
-            **{f"touched_{name}": view.touched(name) for name in [*texts, *view.floats()]},
-            **{f"blanks_{name}": view.has_blanks(name) for name in texts if name in ids},
-            **{f"zoned_{name}": view.raw(name).notnull() for name in zoned},
-            **{f"whole_{name}": view.cell(name).notnull() for name in floats},
-            **({"turned": self._turned()} if view.signs_returns else {}),
+            **{f"touched_{name}": view.touched(name) for name in [*texts, *floats]},
+            **{f"blanks_{name}": view.has_blanks(name) for name in ids},
+            **{f"whole_{name}": view.cell(name).notnull() for name in whole},
+            **({"turned": self._turned()} if view.signs_returns and "returned" in self._suspects else {}),
         }
         marked = view.source.select(**marks)
-        sums = {"rows": marked.count()}
-        sums |= {f"row_{i}": _number(marked.fault == i) for i, _ in enumerate(rows)}
+        sums = {f"row_{i}": _number(marked.fault == i) for i, _ in enumerate(rows)}
         good = marked.fault.isnull()
         sums |= {f"cell_{i}": _number(marked[f"cell_{i}"] & good) for i, _ in enumerate(cells)}
         sums |= {
@@ -121,24 +142,22 @@ class PushedChecks:
         found = self.fetch(marked.aggregate(**sums)).to_pylist()[0]
         counts = {name: int(value or 0) for name, value in found.items()}
         return Counted(
-            rows=counts["rows"],
+            rows=look["rows"],
             faults={f.key: counts[f"row_{i}"] for i, f in enumerate(rows)}
             | {f.key: counts[f"cell_{i}"] for i, f in enumerate(cells)},
-            touched={name: counts[f"touched_{name}"] for name in [*texts, *view.floats()]},
-            blanks={name: counts[f"blanks_{name}"] for name in texts if name in ids},
-            zoned={name: counts[f"zoned_{name}"] for name in zoned},
-            whole={name: counts[f"whole_{name}"] for name in floats},
+            touched={name: counts[f"touched_{name}"] for name in [*texts, *floats]},
+            blanks={name: counts[f"blanks_{name}"] for name in ids},
+            zoned=zoned,
+            whole={name: counts[f"whole_{name}"] for name in whole},
             turned=counts.get("turned", 0),
         )
 
     def _turned(self) -> Any:
         """Lines marked as returned whose amount is positive, among those that can be read."""
         values = self.view.values(turned=False)
-        wrong = [f.when for f in self.view.row_faults if f.column in ("amount", "returned")]
-        unread = wrong[0]
-        for when in wrong[1:]:
-            unread |= when
-        return (values["returned"] & (values["amount"] > 0) & ~unread).fill_null(False)
+        wrong = [f.when for f in self._exact.row_faults if f.column in ("amount", "returned")]
+        unread = reduce(or_, wrong, ibis.literal(value=False)).fill_null(False)
+        return values["returned"] & (values["amount"] > 0) & ~unread
 
     def _note_repairs(self, counted: Counted) -> None:
         for name, rows in counted.whole.items():
@@ -181,14 +200,14 @@ class PushedChecks:
 
     @cached_property
     def _placed(self) -> TypedView:
-        return self.view if self.lines is None else self.lines()
+        return self._exact if self.lines is None else replace(self.lines(), suspects=self._suspects)
 
     @cached_property
     def _judged(self) -> ir.Table:
         """Rows with their first fault (its place in the row faults), its text, and where they stand."""
         view = self._placed
         faults = view.row_faults
-        text = ibis.cases(*((fault.when, fault.text) for fault in faults))
+        text = first_of([(fault.when, fault.text) for fault in faults], ibis.null("string"))
         where = {n: view.source[n] for n in ("_source", "_line") if self.lines is not None}
         found = {"customer_": self._known_customer(view), "fault_": view.first_fault(), "text_": text}
         if view.contract.name == "orders":
@@ -199,7 +218,7 @@ class PushedChecks:
     def _known_customer(self, view: TypedView) -> Any:
         """The customer of a row, where the id can be used."""
         bad = [fault.when for fault in view.row_faults if fault.key in _BAD_CUSTOMERS]
-        return ibis.cases(*((when, ibis.null("string")) for when in bad), else_=view.cell("customer_id"))
+        return first_of([(when, ibis.null("string")) for when in bad], view.cell("customer_id"))
 
     def _money(self, view: TypedView) -> dict[str, Any]:
         """Day and money of a line that can be read, whatever else is wrong with it."""
@@ -212,7 +231,7 @@ class PushedChecks:
         clean = {}
         for name, cases in wrong.items():
             value = values[name]
-            clean[name] = ibis.cases(*((when, ibis.null(value.type())) for when in cases), else_=value)
+            clean[name] = first_of([(when, ibis.null(value.type())) for when in cases], value)
         amount = ibis.ifelse(
             clean["amount"].abs() <= float(MAX_NUMBER), clean["amount"], ibis.null("float64")
         )
@@ -303,7 +322,7 @@ class PushedChecks:
 
     def unused_money(self) -> pa.Table:
         """Rows set aside with the money that can still be read of them; see `features.ledger.UNUSED`."""
-        rows, faults = self._faulty, self.view.row_faults
+        rows, faults = self._faulty, self._placed.row_faults
         units = to_units(rows.amount_)
         found = rows.group_by(["fault_", "day_"]).aggregate(
             rows=rows.count(), readable=rows.amount_.count(), amount_u=units.sum().cast("int64")
@@ -324,13 +343,16 @@ class PushedChecks:
         view = self.view
         if "currency" not in view.found or view.settings.currency:
             return
-        rows = view.source.filter(view.first_fault().isnull()).select(code=view.cell("currency").upper())
-        known = rows.filter(rows.code.notnull())
-        found = known.group_by("code").aggregate(rows=known.count())
-        codes = sorted(self.fetch(found).to_pylist(), key=lambda row: (-row["rows"], row["code"]))
+        good = view.source.filter(self._exact.first_fault().isnull()).select(code=view.raw("currency"))
+        by_code = good.group_by("code").aggregate(rows=good.count())
+        by_name: Counter[str] = Counter()
+        for row in self.fetch(by_code).to_pylist():
+            code = str(row["code"] or "").strip(BLANKS).upper()
+            by_name.update({code: row["rows"]} if code else {})
+        codes = sorted(by_name.items(), key=lambda found: (-found[1], found[0]))
         if len(codes) > 1:
-            names = ", ".join(str(row["code"]) for row in codes[:10])
-            total = sum(row["rows"] for row in codes)
+            names = ", ".join(code for code, _ in codes[:10])
+            total = by_name.total()
             self.ledger.note("several_currencies", "error", total, column="currency", detail=names)
 
     def note_duplicates(self, good: ir.Table) -> pa.Table:
@@ -346,18 +368,6 @@ class PushedChecks:
         units = to_units(table.amount).sum().cast("int64") if "amount" in table.columns else ibis.literal(0)
         row = self.fetch(table.aggregate(rows=table.count(), units=units)).to_pylist()[0]
         return int(row["rows"]), int(row["units"] or 0)
-
-    def check_sense(self, good: ir.Table) -> None:
-        """Warns of survey scores off their scale and of contracts that end before they start."""
-        for rule, column, other, senseless in _SENSELESS:
-            if not {column, other} <= set(good.columns):
-                continue
-            bad = good.filter(senseless(good).fill_null(False))
-            row = self.fetch(
-                bad.aggregate(rows=bad.count(), text=bad[column].cast("string").min())
-            ).to_pylist()[0]
-            if row["rows"]:
-                self.ledger.note(rule, "warning", row["rows"], column=column, example=str(row["text"]))
 
 
 def _number(condition: Any) -> Any:

@@ -7,7 +7,7 @@ aside; in any other column the cell is emptied. What an engine would have to par
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, reduce
 from operator import or_
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
+from features import cells
 from features.cast import MAX_ID_LENGTH, critical_columns
 from features.columns import AMOUNT_PARTS
 from features.contract import Column, TableContract
@@ -27,32 +28,18 @@ __all__ = ["Blanks", "Fault", "TypedView"]
 
 Blanks = Literal["trimmed", "kept"]
 
-BLANKS = " \t\u00a0\u3000"
 _FIRST_TIME = datetime(1970, 1, 2)
 _AFTER_LAST_TIME = datetime(2101, 1, 1)
 _MAY_BE_AHEAD = {("contracts", "start"), ("contracts", "end")}
 _NEVER_MISSING = ("known_at", "returned")
-_WHOLE_LIMIT = 2**53
-
-
-@ibis.udf.scalar.builtin(name="timezone")
-def _wall_clock(zone: str, instant: ibis.dtype("timestamp('UTC')")) -> ibis.dtype("timestamp(6)"):  # type: ignore[valid-type]
-    """DuckDB and PostgreSQL."""
-
-
-@ibis.udf.scalar.builtin(name="from_utc_timestamp")
-def _spark_wall_clock(instant: ibis.dtype("timestamp('UTC')"), zone: str) -> ibis.dtype("timestamp('UTC')"):  # type: ignore[valid-type]
-    """Spark."""
-
-
-@ibis.udf.scalar.builtin(name="chr")
-def _character(code: int) -> str:  # type: ignore[empty-body]
-    """The character of a code."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One rule on one column: when it holds, and the text of the cell (missing for ids, which are never told)."""
+    """One rule on one column: when it holds, and the text of the cell (missing for ids, which are never told).
+
+    A condition that is missing does not hold.
+    """
 
     column: str
     rule: str
@@ -83,6 +70,8 @@ class TypedView:
         Times after the day after `today` are faults.
     engine : str
         Name of the ibis backend.
+    suspects : frozenset of str, optional
+        Columns in which something may be wrong; no others are judged. All by default.
     """
 
     source: ir.Table
@@ -91,6 +80,7 @@ class TypedView:
     settings: DataSettings
     today: date
     engine: str
+    suspects: frozenset[str] | None = None
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -121,14 +111,14 @@ class TypedView:
         by_column = {c.name: self._faults_of(c, c.name in critical) for c in self.columns}
         rows = [fault for name in critical for fault in by_column[name]]
         if self.computes_amount:
-            large = _holds(self._cleaned("quantity") * self._cleaned("unit_price"), MAX_NUMBER)
+            large = cells.exceeds(self._cleaned("quantity") * self._cleaned("unit_price"), MAX_NUMBER)
             rows.append(Fault("amount", "too_large", large, ibis.null("string"), critical=True))
         if "currency" in self.found and self.settings.currency:
             code = self.cell("currency")
-            foreign = (code.upper() != self.settings.currency.upper()).fill_null(False)
+            foreign = code.upper() != self.settings.currency.upper()
             rows.append(Fault("currency", "foreign_currency", foreign, code, critical=True))
-        cells = [fault for c in self.columns if c.name not in critical for fault in by_column[c.name]]
-        return [*rows, *cells]
+        others = [fault for c in self.columns if c.name not in critical for fault in by_column[c.name]]
+        return [f for f in (*rows, *others) if self.suspects is None or f.column in self.suspects]
 
     @property
     def row_faults(self) -> list[Fault]:
@@ -143,7 +133,7 @@ class TypedView:
     def first_fault(self) -> Any:
         """Place in `row_faults` of what sets a row aside first; missing for a good row."""
         branches = [(fault.when, ibis.literal(place, "int32")) for place, fault in enumerate(self.row_faults)]
-        return ibis.cases(*branches) if branches else ibis.null("int32")
+        return cells.first_of(branches, ibis.null("int32"))
 
     def rows(self, occurring: Collection[tuple[str, str]] | None = None, **how: Any) -> ir.Table:
         """The good rows, typed, with ``day`` and ``known_day``.
@@ -157,13 +147,10 @@ class TypedView:
             See `values`.
         """
         wrong = [f.when for f in self.row_faults if occurring is None or f.key in occurring]
-        rows = self.source.filter(~reduce(or_, wrong)) if wrong else self.source
-        here = self if not wrong else TypedView(rows, *self._rest())
+        rows = self.source.filter(~reduce(or_, wrong).fill_null(False)) if wrong else self.source
+        here = replace(self, source=rows)
         values = here.values(occurring, **how)
         return rows.select(**values, **here._days(values))
-
-    def _rest(self) -> tuple[Any, ...]:
-        return self.found, self.contract, self.settings, self.today, self.engine
 
     def values(
         self,
@@ -212,13 +199,13 @@ class TypedView:
             return self._id(raw, blanks, plain)
         if column.kind == "text":
             text = raw.cast("string")
-            return text if plain else _bare(text).nullif("")
+            return text if plain else cells.bare(text).nullif("")
         if column.kind == "time":
             return self._time(raw)
         if column.kind == "flag":
             return raw if raw.type().is_boolean() else ibis.cases((raw == 1, True), (raw == 0, False))
         number = raw.cast("float64")
-        return number if plain or not self._may_be_infinite(raw) else _finite(number)
+        return number if plain or not self._may_be_infinite(raw) else cells.finite(number)
 
     def touched(self, name: str) -> Any:
         """Whether the text of a column has blanks around it or is empty, or its number is none or has no end."""
@@ -226,16 +213,44 @@ class TypedView:
             number = self.raw(name).cast("float64")
             return (number.isnan() | number.isinf()).fill_null(False)
         text = self.source[self.found[name]].cast("string")
-        return (_has_blanks(text) | (text == "")).fill_null(False)
+        return (cells.has_blanks(text) | (text == "")).fill_null(False)
+
+    def suspicion(self, name: str) -> Any:
+        """Whether anything may be wrong with a cell, or with its blanks: quick to ask, and never false where it is.
+
+        NaN counts as larger than any number, on all engines.
+        """
+        column, raw = self.contract.column(name), self.source[self.found[name]]
+        kind, needed = raw.type(), name in critical_columns(self.contract, [c.name for c in self.columns])
+        found = [raw.isnull()] if needed and name not in _NEVER_MISSING else []
+        if column.kind in ("id", "text") and kind.is_string():
+            quick = self.engine == "duckdb"
+            found.append(cells.may_have_blanks(raw) if quick else self.touched(name))
+            if column.kind == "id":
+                found += [raw.contains(mark) for mark in self._line_breaks()] + [raw.length() > MAX_ID_LENGTH]
+        elif column.kind == "id" and not kind.is_integer():
+            found.append(raw.notnull())
+        elif column.kind in ("money", "number"):
+            found.append(raw.abs() > float(MAX_NUMBER))
+        elif column.kind == "time":
+            value = self._time(raw)
+            late = datetime.combine(self.today + timedelta(days=2), datetime.min.time())
+            found += [value < cells.moment(_FIRST_TIME), value >= cells.moment(late)]
+        elif column.kind == "flag":
+            found += [raw] if name == "returned" and kind.is_boolean() else []
+            found += [] if kind.is_boolean() else [raw.notnull()]
+        if name == "currency" and self.settings.currency:
+            found.append(raw != self.settings.currency)
+        return reduce(or_, found) if found else ibis.literal(value=False)
 
     def has_blanks(self, name: str) -> Any:
         """Whether the text of a column has blanks around it and is more than blanks."""
         text = self.source[self.found[name]].cast("string")
-        return (_has_blanks(text) & (_bare(text) != "")).fill_null(False)
+        return (cells.has_blanks(text) & (cells.bare(text) != "")).fill_null(False)
 
     def bare(self, name: str) -> Any:
         """The text of a column without the blanks around it."""
-        return _bare(self.source[self.found[name]].cast("string"))
+        return cells.bare(self.source[self.found[name]].cast("string"))
 
     def raw(self, name: str) -> Any:
         """A column as the source has it."""
@@ -263,13 +278,15 @@ class TypedView:
         kind = raw.type()
         if kind.is_floating() or (kind.is_decimal() and kind.scale):
             number = raw.cast("float64")
-            return ibis.ifelse(_is_whole(number), number.cast("int64"), ibis.null("int64")).cast("string")
+            return ibis.ifelse(cells.is_whole(number), number.cast("int64"), ibis.null("int64")).cast(
+                "string"
+            )
         text = raw.cast("string")
         if plain or not kind.is_string():
             return text
         if blanks == "trimmed":
-            return _bare(text).nullif("")
-        return ibis.ifelse(_bare(text) == "", ibis.null("string"), text)
+            return cells.bare(text).nullif("")
+        return ibis.ifelse(cells.bare(text) == "", ibis.null("string"), text)
 
     def _time(self, raw: Any) -> Any:
         kind = raw.type()
@@ -278,8 +295,8 @@ class TypedView:
         if kind.timezone is None:
             return raw.cast("timestamp(6)")
         if self.engine == "pyspark":
-            return _spark_wall_clock(raw, self.settings.timezone).cast("timestamp")
-        return _wall_clock(self.settings.timezone, raw)
+            return cells.spark_wall_clock(raw, self.settings.timezone).cast("timestamp")
+        return cells.wall_clock(self.settings.timezone, raw)
 
     def _faults_of(self, column: Column, critical: bool) -> list[Fault]:
         raw, value = self.raw(column.name), self.cell(column.name)
@@ -296,33 +313,33 @@ class TypedView:
         if column.kind == "id" and kind.is_string():
             broken = [raw.contains(mark) for mark in self._line_breaks()]
             long = raw.length() > MAX_ID_LENGTH
-            return [("bad_id", reduce(or_, broken, long).fill_null(False))]
+            return [("bad_id", reduce(or_, broken, long))]
         if column.kind == "id" and (kind.is_floating() or (kind.is_decimal() and kind.scale)):
             number = raw.cast("float64")
-            lost = number.notnull() & ~number.isnan() & ~_is_whole(number)
+            lost = number.notnull() & ~number.isnan() & ~cells.is_whole(number)
             return [("id_digits_lost", lost)]
         if column.kind == "flag" and not kind.is_boolean():
-            return [("not_a_flag", (raw.notnull() & ~raw.isin([0, 1])).fill_null(False))]
+            return [("not_a_flag", raw.notnull() & ~raw.isin([0, 1]))]
         if column.kind in ("money", "number") and self._may_be_infinite(raw):
-            return [("not_finite", raw.cast("float64").isinf().fill_null(False))]
+            return [("not_finite", raw.cast("float64").isinf())]
         return []
 
     def _line_breaks(self) -> list[Any]:
         # PostgreSQL keeps no zero bytes in texts, and refuses to be asked for one.
-        zero = [] if self.engine == "postgres" else [_character(0)]
+        zero = [] if self.engine == "postgres" else [cells.character(0)]
         return ["\n", "\r", *zero]
 
     def _out_of_bounds(self, column: Column, value: Any) -> list[tuple[str, Any]]:
         if column.kind in ("money", "number"):
-            return [("too_large", _holds(value, MAX_NUMBER))]
+            return [("too_large", cells.exceeds(value, MAX_NUMBER))]
         if column.kind != "time":
             return []
-        first, last = _moment(_FIRST_TIME), _moment(_AFTER_LAST_TIME)
-        out = ((value < first) | (value >= last)).fill_null(False)
+        first, last = cells.moment(_FIRST_TIME), cells.moment(_AFTER_LAST_TIME)
+        out = (value < first) | (value >= last)
         found = [("out_of_range", out)]
         if (self.contract.name, column.name) not in _MAY_BE_AHEAD:
             late = datetime.combine(self.today + timedelta(days=2), datetime.min.time())
-            found.append(("future_date", ~out & (value >= _moment(late)).fill_null(False)))
+            found.append(("future_date", ~out & (value >= cells.moment(late))))
         return found
 
     def _days(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -333,31 +350,3 @@ class TypedView:
         latest = ibis.greatest(*known) if len(known) > 1 else known[0]
         dated = {"day": days[0]} if time is not None and time in values else {}
         return {**dated, "known_day": latest}
-
-
-def _finite(number: Any) -> Any:
-    return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
-
-
-def _holds(value: Any, most: float) -> Any:
-    return (value.abs() > float(most)).fill_null(False)
-
-
-def _is_whole(number: Any) -> Any:
-    """Whether a float is a whole number that it holds exactly."""
-    near = (number.abs() < float(_WHOLE_LIMIT)).fill_null(False) & ~number.isnan()
-    inside = ibis.ifelse(near, number, 0.0)
-    return near & (inside == inside.floor())
-
-
-def _has_blanks(text: Any) -> Any:
-    return text.left(1).isin(list(BLANKS)) | text.right(1).isin(list(BLANKS))
-
-
-def _bare(text: Any) -> Any:
-    """Without blanks around it; the pattern is only run where there are any."""
-    return ibis.ifelse(_has_blanks(text), text.re_replace(f"^[{BLANKS}]+|[{BLANKS}]+$", ""), text)
-
-
-def _moment(value: datetime) -> Any:
-    return ibis.literal(value, "timestamp(6)")

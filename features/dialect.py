@@ -23,7 +23,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-__all__ = ["portable"]
+__all__ = ["kept", "portable"]
 
 _AS_DUCKDB = frozenset({"duckdb"})
 _SPARK = "pyspark"
@@ -52,6 +52,18 @@ def portable(expression: ir.Table, con: Any) -> ir.Table:
     if con.name == _SPARK:  # it rounds halves away from zero, and small results of exp are 0
         rules = {ops.Aggregate: _RULES[ops.Aggregate]}
     found: ir.Table = expression.op().replace(_Replacer(rules)).to_expr()
+    return found
+
+
+def kept(table: ir.Table) -> ir.Table:
+    """The rows of `table`, worked out once, in a temporary table or the cache of the engine that has them.
+
+    An engine that holds neither, a standby that may only be read for one, works them out each time they are asked.
+    """
+    try:
+        found: ir.Table = table.cache()
+    except Exception:  # noqa: BLE001 - each engine has errors of its own; what is wrong with the rows is told when asked
+        return table
     return found
 
 

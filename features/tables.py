@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ibis.util import gen_name
 
 from features.days import day_facts, settled_days
-from features.dialect import portable
+from features.dialect import kept, portable
 from features.engine import compact, numbered
 from features.many_days import many_day_facts
 
@@ -82,7 +82,7 @@ class Tables:
         """
         found = day_facts(self.orders)
         if self.con.name != "duckdb":
-            return portable(found, self.con)
+            return kept(portable(found, self.con))
         lines = self.con.to_pyarrow(self.orders.count()).as_py()
         if lines < MANY_LINES:
             return self._kept("day_facts", [found], 1)

@@ -27,8 +27,8 @@ __all__ = ["Ready", "check_histories", "ready_batch", "ready_one"]
 
 Matrix = npt.NDArray[np.float64]
 
-_BOUGHT, _FREQUENCY, _RECENCY, _AGE, _SINCE = (
-    FEATURES.index(name) for name in ("purchase_days", "frequency", "recency", "T", "days_since_last")
+_HISTORY = np.array(
+    [FEATURES.index(name) for name in ("purchase_days", "frequency", "recency", "T", "days_since_last")]
 )
 _ONE = frozenset({"customer_id", "features", "as_of", "reasons", "columns"})
 _MANY = frozenset({"feature_rows", "as_of", "reasons", "columns"})
@@ -97,24 +97,27 @@ def check_histories(features: Matrix, where: Callable[[int], str]) -> None:
     Refusal
         400, with the field.
     """
-    bought = features[:, _BOUGHT] > 0
-    frequency, recency, age, since = features[:, [_FREQUENCY, _RECENCY, _AGE, _SINCE]].T
-    # Written so that a missing number is a fault, too, but for the days since the last order.
-    faults = {
-        "frequency: must be a whole number, 0 or more": ~(
-            (frequency >= 0) & (frequency == np.floor(frequency))
-        ),
-        "T: must be 0 or more": ~(age >= 0),
-        "recency: must lie between 0 and T": ~((recency >= 0) & (recency <= age)),
-        "recency: must be 0 for a customer with frequency 0": (frequency == 0) & (recency > 0),
-        "days_since_last: must be 0 or more": since < 0,
-    }
-    for text, wrong in faults.items():
-        wrong &= bought
-        if wrong.any():
-            name, _, rule = text.partition(":")
-            field = f"{where(int(wrong.argmax()))}.{name}"
+    for place, history in enumerate(features.take(_HISTORY, axis=1).tolist()):
+        fault = _fault(*history)
+        if fault:
+            name, _, rule = fault.partition(":")
+            field = f"{where(place)}.{name}"
             raise Refusal(400, "invalid", f"{field}:{rule}", field=field)
+
+
+def _fault(bought: float, frequency: float, recency: float, age: float, since: float) -> str:
+    """What is wrong with a history; a missing number is, too, but for the days since the last order."""
+    if not bought > 0:
+        return ""
+    if not (frequency >= 0 and frequency.is_integer()):
+        return "frequency: must be a whole number, 0 or more"
+    if not age >= 0:
+        return "T: must be 0 or more"
+    if not 0 <= recency <= age:
+        return "recency: must lie between 0 and T"
+    if frequency == 0 and recency > 0:
+        return "recency: must be 0 for a customer with frequency 0"
+    return "days_since_last: must be 0 or more" if since < 0 else ""
 
 
 def _read(body: bytes, make: Any) -> Ready | None:

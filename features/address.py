@@ -158,7 +158,13 @@ def _speaking_as_duckdb(con: Any) -> Any:
     def to_pyarrow_batches(self: Any, expression: Any, /, **how: Any) -> Any:
         return kind.to_pyarrow_batches(self, portable(expression, self), **how)
 
-    asked = {"to_pyarrow": to_pyarrow, "to_pyarrow_batches": to_pyarrow_batches}
+    def disconnect(self: Any) -> None:
+        # Afterwards the temporary tables cannot be dropped any more, and each would complain.
+        for name in list(self._cache_name_to_entry):
+            self._finalize_cached_table(name)
+        kind.disconnect(self)
+
+    asked = {"to_pyarrow": to_pyarrow, "to_pyarrow_batches": to_pyarrow_batches, "disconnect": disconnect}
     con.__class__ = type("Backend", (kind,), asked)
     return con
 

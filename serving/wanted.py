@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Final
+
+from pydantic_core import from_json
 
 from serving.refusal import Refusal
 from serving.row_text import row_text
@@ -61,7 +62,7 @@ class Wanted:
         """
         if self.columns is None:
             return answer
-        row = json.loads(answer)
+        row = from_json(answer)
         unknown = [place for place, name in enumerate(self.columns) if name not in row]
         if row["found"] and unknown:
             field = f"columns[{unknown[0]}]"

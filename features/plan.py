@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features.asked import Asked, arrow, whole
 from features.contract import TABLES
 from features.days import day_facts, line_facts, settled_days
 from features.errors import ConfigError, InputError
@@ -34,7 +35,7 @@ from features.frames import connect, empty_table, typed_frames
 from features.pipeline import EVENT_TABLES, FEATURES, features_at, with_calendar
 from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
-from features.tables import Tables
+from features.tables import Share, Tables, within
 
 __all__ = ["AS_OF", "FeatureEngine", "Plan", "fetch_features", "live_plan", "stream_features"]
 
@@ -49,6 +50,9 @@ FACTS = "day_facts"
 
 SETTLED = "settled_days"
 """Name of the view of days with the gaps between them."""
+
+_IN_HAND = "in_hand_"
+"""Before the name of a table of events: its rows of the customers in hand."""
 
 _Shape = tuple[tuple[str, ibis.Schema], ...]
 # A shop has one shape and the endpoint another; more only come with tests and notebooks.
@@ -108,10 +112,12 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
             features_at(tables, cuts, tables.facts, settled=tables.settled)
         )
         return found
-    plan = _prepared(tables, shape, as_of)
-    rows = tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema)
+    parts = []
+    for share in tables.shares_of(len(set(as_of))):
+        plan = _prepared(tables, shape, as_of, share)
+        parts.append(tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema))
     tables.still()
-    return rows
+    return pa.concat_tables(parts)
 
 
 def stream_features(
@@ -144,22 +150,26 @@ def stream_features(
     """
     shape = _shape(tables)
     if shape is None:
-        found = features_at(tables, with_calendar(as_of_table(as_of), tables), tables.facts)
+        cuts = with_calendar(as_of_table(as_of), tables)
+        found = features_at(tables, cuts, tables.facts, settled=tables.settled)
         asked = found.order_by("customer_id") if by_customer else found
         yield from tables.con.to_pyarrow_batches(asked, chunk_size=rows)
         return
-    plan = _prepared(tables, shape, as_of)
     order = "ORDER BY customer_id" if by_customer else ""
-    for batch in tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows):
-        yield batch.cast(plan.schema)
+    for share in tables.shares_of(len(set(as_of))):
+        plan = _prepared(tables, shape, as_of, share)
+        for batch in tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows):
+            yield batch.cast(plan.schema)
     tables.still()
 
 
-def _prepared(tables: Tables, shape: _Shape, as_of: Sequence[date]) -> Plan:
-    """The plan of these tables, with the days and the kept facts before it."""
+def _prepared(tables: Tables, shape: _Shape, as_of: Sequence[date], share: Share) -> Plan:
+    """The plan of these tables, with the days, and all that is known of some customers, before it."""
     plan, engine = _compiled(shape, kept_facts=True), tables.con.con
-    for name, kept in ((FACTS, tables.facts), (SETTLED, tables.settled)):
-        engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {tables.con.compile(kept)}")
+    events = {_IN_HAND + name: getattr(tables, name) for name in EVENT_TABLES if name in tables.present}
+    for name, rows in {FACTS: tables.moving, SETTLED: tables.settled, **events}.items():
+        some = tables.con.compile(within(rows, share))
+        engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {some}")
     engine.register(AS_OF, as_of_days(as_of))
     return plan
 
@@ -198,7 +208,7 @@ class FeatureEngine:
         self._timezone = timezone
         self._names = _named(tables)
         self._empty = {name: empty_table(TABLES[name], whole=True) for name in self._names}
-        self._asked = {name: _Asked(rows) for name, rows in self._empty.items()}
+        self._asked = {name: Asked(rows) for name, rows in self._empty.items()}
         self._day: date | None = None
         con = connect()
         self._engine = con.con
@@ -232,7 +242,7 @@ class FeatureEngine:
         InputError
             A table is given that the engine was not made for; else see `features.frames.tables_from_frames`.
         """
-        return _arrow(self._fetched(tables, as_of), self._plan.schema)
+        return arrow(self._fetched(tables, as_of), self._plan.schema)
 
     def fetch_matrix(
         self, tables: Mapping[str, pd.DataFrame | pa.Table] | pa.Table, as_of: date
@@ -265,7 +275,7 @@ class FeatureEngine:
         self._move_to(as_of)
         try:
             for name, rows in typed.items():
-                self._asked[name].rows = _whole(rows, self._empty[name].schema)
+                self._asked[name].rows = whole(rows, self._empty[name].schema)
             events = any(rows.num_rows for name, rows in typed.items() if name != "orders")
             found = self._engine.execute("EXECUTE features" if events else "EXECUTE features_alone")
             columns: dict[str, Any] = found.fetchnumpy()
@@ -314,52 +324,10 @@ def live_plan(country: str, tables: Sequence[str]) -> Plan:
     return _compiled(tuple(shape), kept_facts=False)
 
 
-class _Asked:
-    """The rows of the question in hand, read through Arrow's stream interface each time the statement runs.
-
-    The statement is prepared on this object and the rows change beneath it. Rows of a table would have to be
-    written and taken away again, and a view on other rows would have the statement planned anew.
-    """
-
-    def __init__(self, rows: pa.Table) -> None:
-        self.rows = rows
-
-    def __arrow_c_schema__(self) -> object:
-        return self.rows.schema.__arrow_c_schema__()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self.rows.__arrow_c_stream__(requested_schema)
-
-
 def _named(tables: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in tables if name not in TABLES]:
         raise ConfigError(f"table {unknown[0]!r} is unknown; the contract has {', '.join(TABLES)}")
     return tuple(name for name in TABLES if name == "orders" or name in tables)
-
-
-def _whole(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows with all columns of the contract; those that were not given are missing in each."""
-    given = set(rows.column_names)
-    columns = [
-        rows.column(field.name) if field.name in given else pa.nulls(rows.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _arrow(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
-    """What the engine gave as numpy's masked arrays; it takes longer to give a few rows of many columns as Arrow."""
-    arrays = [_array(columns[field.name], field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    missing = None
-    if isinstance(values, np.ma.MaskedArray):
-        values, missing = np.ma.getdata(values), np.ma.getmaskarray(values)
-    # Sums wider than 64 bits come as floats; those of whole numbers are far from what a float cannot hold.
-    whole = values.astype(np.int64) if pa.types.is_integer(kind) else values
-    return pa.array(whole, kind, mask=missing)
 
 
 def _shape(tables: Tables) -> _Shape | None:
@@ -378,7 +346,7 @@ def _stands(table: ir.Table, name: str) -> bool:
 
 @lru_cache(maxsize=_KEPT)
 def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
-    tables, cuts = _unbound(shape), ibis.table({"as_of": "date"}, name=AS_OF)
+    tables, cuts = _unbound(shape, in_hand=kept_facts), ibis.table({"as_of": "date"}, name=AS_OF)
     known = with_calendar(cuts, tables)
     if kept_facts:
         facts = ibis.table(day_facts(tables.orders).schema(), name=FACTS)
@@ -391,8 +359,11 @@ def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
     return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known), _sql(alone))
 
 
-def _unbound(shape: _Shape) -> Tables:
-    stored: dict[str, Any] = {name: ibis.table(schema, name=name) for name, schema in shape}
+def _unbound(shape: _Shape, *, in_hand: bool) -> Tables:
+    some = EVENT_TABLES if in_hand else ()
+    stored: dict[str, Any] = {
+        name: ibis.table(schema, name=_IN_HAND + name if name in some else name) for name, schema in shape
+    }
     calendar = stored.pop(CALENDAR, None)
     return Tables(con=None, calendar=calendar, **stored)
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
@@ -16,7 +18,7 @@ from features.dialect import kept, portable
 from features.engine import compact, numbered
 from features.many_days import many_day_facts
 
-__all__ = ["Tables"]
+__all__ = ["Share", "Tables", "within"]
 
 MANY_LINES = 100_000
 """Order lines from which each kind of sum is made on its own (`features.many_days`)."""
@@ -24,8 +26,14 @@ MANY_LINES = 100_000
 SHARE_ROWS = 4_000_000
 """Days put together at a time; each share reads them once more."""
 
-LINE_BYTES = 1_000
-"""Memory that summing up a line takes at most, with what the engine holds besides."""
+SHARE_GROUPS = 200_000
+"""Rows of features made at a time: an engine holds all sums of all of them until the last day is read."""
+
+ROW_BYTES, GROUP_BYTES = 1_000, 8_000
+"""Memory that a day, and a row of features, takes at most while it is made."""
+
+Share = tuple[str | None, str | None]
+"""Customers from the first id on and before the second; None where there is no end."""
 
 _PLAIN = 2**48
 # Spend of a day is multiplied by its age in days, which for less takes no more than 64 bits.
@@ -66,12 +74,18 @@ class Tables:
         names = ("orders", "customers", "contracts", "interactions", "surveys", "campaigns", "referrals")
         return tuple(n for n in names if getattr(self, n) is not None)
 
-    def with_facts(self, facts: ir.Table) -> Tables:
-        """These tables with `facts` from elsewhere, taken into the engine; tables made from them by `replace` sum up
-        their own.
+    def with_facts(self, rows: str, schema: ibis.Schema) -> Tables:
+        """These tables with day facts from elsewhere, which a statement of the engine gives; tables made from them by
+        `replace` sum up their own.
         """
+        name, engine = gen_name("kept_facts"), self.con.con
+        (most,) = engine.execute(f"SELECT max(spend_u) FROM ({rows})").fetchone()
+        sort = "HUGEINT" if (most or 0) > _PLAIN else "BIGINT"
+        kept = f"SELECT * REPLACE (CAST(spend_u AS {sort}) AS spend_u) FROM ({rows})"
+        engine.execute(f'CREATE TEMP VIEW "{name}" AS {kept}')
         found = replace(self)
-        found.__dict__["facts"] = self._kept("day_facts", [facts], 1)  # where a cached property looks first
+        # where a cached property looks first
+        found.__dict__["facts"] = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
         return found
 
     @cached_property
@@ -95,9 +109,37 @@ class Tables:
         if self.con.name != "duckdb":
             return None
         rows = self.con.to_pyarrow(self.facts.count()).as_py()
-        shares = 1 + rows // min(SHARE_ROWS, _lines_within(self.con.con))
-        some = (self.facts if shares == 1 else _share(self.facts, n, shares) for n in range(shares))
+        shares = 1 + rows // min(SHARE_ROWS, _rows_within(self.con.con, ROW_BYTES))
+        some = [within(self.facts, share) for share in self.shares(shares)]
         return self._kept("settled_days", (settled_days(facts) for facts in some), shares)
+
+    @cached_property
+    def moving(self) -> ir.Table:
+        """`facts` of the customers of whom a line arrived after its day, kept where they are few."""
+        if self.con.name != "duckdb" or "known_at" not in self.orders.columns:
+            return self.facts
+        late = self.facts.filter(self.facts.known_day > self.facts.day).select("customer_id").distinct()
+        return self._kept("moving_facts", [self.facts.semi_join(late, "customer_id")], 1)
+
+    def shares(self, parts: int) -> list[Share]:
+        """Stretches of customers by rising id, about `parts` of equal size; together they hold everybody."""
+        if parts <= 1:
+            return [(None, None)]
+        customers = self.con.compile(self.facts.select("customer_id").distinct())
+        ends = [k / parts for k in range(1, parts)]
+        (found,) = self.con.con.execute(
+            f"SELECT quantile_disc(customer_id, {ends}) FROM ({customers})"
+        ).fetchone()
+        bounds: list[str | None] = [None, *sorted(set(found or [])), None]
+        return list(pairwise(bounds))
+
+    def shares_of(self, as_of_days: int) -> list[Share]:
+        """`shares` such that features at so many days are made within the engine's limit of memory."""
+        if self.con.name != "duckdb":
+            return [(None, None)]
+        customers = self.con.to_pyarrow(self.facts.customer_id.nunique()).as_py()
+        most = min(SHARE_GROUPS, _rows_within(self.con.con, GROUP_BYTES))
+        return self.shares(-(-customers * as_of_days // most))
 
     def _kept(self, kind: str, parts: Iterable[ir.Table], shares: int) -> ir.Table:
         """Parts one after the other in a table of the engine.
@@ -125,14 +167,16 @@ def _as_told(column: str, kind: Any) -> str:
     return f'CAST("{column}" AS BIGINT) AS "{column}"' if kind.is_integer() else f'"{column}"'
 
 
-def _lines_within(engine: Any) -> int:
-    """Lines whose sums the engine makes within its limit of memory, ≥ 1."""
+def _rows_within(engine: Any, row_bytes: int) -> int:
+    """Rows that the engine holds within its limit of memory, ≥ 1."""
     (limit,) = engine.execute("SELECT current_setting('memory_limit')").fetchone()
     (size,) = engine.execute("SELECT CAST(parse_formatted_bytes(?) AS BIGINT)", [limit]).fetchone()
-    return max(1, int(size) // LINE_BYTES)
+    return max(1, int(size) // row_bytes)
 
 
-def _share(orders: ir.Table, share: int, shares: int) -> ir.Table:
-    """Lines of the customers whose hash leaves `share` when divided by `shares`; hashes may be negative."""
-    left = orders.customer_id.hash() % shares
-    return orders.filter((left + shares) % shares == share)
+def within(table: ir.Table, share: Share) -> ir.Table:
+    """Rows of the customers of a share."""
+    low, high = share
+    if low is not None:
+        table = table.filter(table.customer_id >= low)
+    return table if high is None else table.filter(table.customer_id < high)

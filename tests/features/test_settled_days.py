@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ import features.tables
 from features.days import settled_days
 from features.frames import tables_from_frames
 from features.pipeline import customer_features
-from features.plan import fetch_features
+from features.plan import fetch_features, stream_features
 from features.snapshot import as_of_table, unsettled
 from retain.shop import ShopSettings, simulate
 from tests.features.feature_runs import random_events, random_shop, same_bits, table
@@ -47,6 +48,12 @@ def test_awkward_shops_have_the_same_bits_in_shares_and_whole(seed, monkeypatch)
     assert expected.num_rows > 200
     assert same_bits(fetch_features(tables_from_frames(frames), DAYS).sort_by(KEYS), expected)
     monkeypatch.setattr(features.tables, "SHARE_ROWS", 400)
+    monkeypatch.setattr(features.tables, "SHARE_GROUPS", 100)
+    shared = tables_from_frames(frames)
+    batches = list(stream_features(shared, DAYS, by_customer=True, rows=7))
+    found = pa.Table.from_batches(batches)
+    assert found["customer_id"].to_pylist() == sorted(found["customer_id"].to_pylist())
+    assert same_bits(found.sort_by(KEYS), expected)
     assert same_bits(fetch_features(tables_from_frames(frames), DAYS).sort_by(KEYS), expected)
 
 

@@ -32,7 +32,7 @@ from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_table
 from features.tables import Tables
 
-__all__ = ["TOLERANCE", "Conformance", "Finding", "State", "check_engine"]
+__all__ = ["TOLERANCE", "Conformance", "Finding", "State", "check_engine", "written"]
 
 TOLERANCE = 1e-9
 """Largest difference of two numbers that count as equal, relative to the larger of 1 and the number."""
@@ -146,9 +146,9 @@ class _Step:
 
 def _checked(con: Any, shop: MadeUpShop) -> Iterator[Finding]:
     with ExitStack() as stack:
-        mine = stack.enter_context(_written(connect(), shop))
+        mine = stack.enter_context(written(connect(), shop))
         try:
-            theirs = stack.enter_context(_written(con, shop))
+            theirs = stack.enter_context(written(con, shop))
         except Exception as error:  # noqa: BLE001 - any engine, any error: it is told
             yield Finding(shop.name, "tables", "tables", "*", "failed", math.inf, _told(error))
             return
@@ -299,7 +299,7 @@ def _days_of(name: str) -> Callable[[Tables, MadeUpShop], ir.Table]:
 
 
 @contextmanager
-def _written(con: Any, shop: MadeUpShop) -> Iterator[Tables]:
+def written(con: Any, shop: MadeUpShop) -> Iterator[Tables]:
     """The shop's tables in an engine, under names that nobody has; gone afterwards."""
     prefix = f"retain_check_{uuid.uuid4().hex[:8]}_"
     rows = dict(shop.tables)

@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 
+from features.exact import FINE, to_units
 from features.tables import Tables
 
 __all__ = ["WINDOWS", "order_facts", "suggest_window"]
@@ -43,8 +45,9 @@ def order_facts(tables: Tables) -> dict[str, Any]:
     facts = _counts(tables)
     if not facts["rows"]:
         return facts
-    gaps = con.to_pyarrow(_gaps(tables))
-    window, en, zh = suggest_window(gaps, facts["span_days"])
+    follow_up = _follow_up(facts["span_days"])
+    lengths = con.to_pyarrow(_lengths(_gaps(tables), follow_up)).to_pandas().set_index("gap").sort_index()
+    window, en, zh = _window(lengths["weight"], int(lengths["gaps"].sum()), facts["span_days"])
     facts["suggested_window_days"] = window
     facts["window_reason_en"], facts["window_reason_zh"] = en, zh
     repeat = facts["customers"] - facts["one_time_buyers"]
@@ -99,6 +102,21 @@ def _gaps(tables: Tables) -> Any:
     )
 
 
+def _follow_up(span_days: int) -> int:
+    return min(MAX_FOLLOW_UP, span_days // 2)
+
+
+def _lengths(gaps: Any, follow_up: int) -> Any:
+    """By length of the gaps that could be followed: their number, and their weight in billionths.
+
+    Whole numbers add up to the same whatever the engine; a customer's gaps weigh one together.
+    """
+    seen = gaps.filter((gaps.follow_up >= follow_up) & (gaps.gap <= follow_up))
+    each = seen.mutate(of_customer=seen.count().over(ibis.window(group_by="customer_id")))
+    weighed = each.select("gap", units=to_units(1.0 / each.of_customer.cast("float64"), FINE))
+    return weighed.group_by("gap").aggregate(gaps=weighed.count(), weight=weighed.units.sum().cast("int64"))
+
+
 def suggest_window(gaps: pa.Table, span_days: int) -> tuple[int, str, str]:
     """Churn window in days, and the reason for it in English and Chinese.
 
@@ -124,30 +142,35 @@ def suggest_window(gaps: pa.Table, span_days: int) -> tuple[int, str, str]:
     >>> suggest_window(pa.table(rows), 600)[0]
     60
     """
-    follow_up = min(MAX_FOLLOW_UP, span_days // 2)
+    follow_up = _follow_up(span_days)
     frame = gaps.to_pandas()
     seen = frame[(frame["follow_up"] >= follow_up) & (frame["gap"] <= follow_up)]
-    if len(seen) < MIN_GAPS:
+    weight = 1.0 / seen.groupby("customer_id")["gap"].transform("count")
+    return _window(weight.groupby(seen["gap"]).sum().sort_index(), len(seen), span_days)
+
+
+def _window(weights: pd.Series, gaps: int, span_days: int) -> tuple[int, str, str]:
+    """`suggest_window` from the weight of the gaps of each length, rising, and their number."""
+    follow_up = _follow_up(span_days)
+    if gaps < MIN_GAPS:
         return (
             DEFAULT_WINDOW,
-            f"only {len(seen)} gaps between purchases could be followed for {follow_up} days; "
+            f"only {gaps} gaps between purchases could be followed for {follow_up} days; "
             f"{DEFAULT_WINDOW} days is the default until there are {MIN_GAPS}",
-            f"可跟踪 {follow_up} 天的购买间隔只有 {len(seen)} 个;"
-            f"满 {MIN_GAPS} 个之前采用默认 {DEFAULT_WINDOW} 天",
+            f"可跟踪 {follow_up} 天的购买间隔只有 {gaps} 个;满 {MIN_GAPS} 个之前采用默认 {DEFAULT_WINDOW} 天",
         )
-    weight = 1.0 / seen.groupby("customer_id")["gap"].transform("count")
-    by_length = weight.groupby(seen["gap"]).sum().sort_index().cumsum()
-    quantile = int(by_length.index[(by_length >= RETURNED_SHARE * by_length.iloc[-1]).to_numpy().argmax()])
+    by_length = weights.cumsum()
+    # Thirds of a customer do not add up to one exactly.
+    enough = by_length >= (RETURNED_SHARE - 1e-8) * by_length.iloc[-1]
+    quantile = int(by_length.index[enough.to_numpy().argmax()])
     wanted = next((days for days in WINDOWS if days >= quantile), WINDOWS[-1])
     longest = max((days for days in WINDOWS if days <= span_days // 4), default=WINDOWS[0])
     window = min(wanted, longest)
     en = (
         f"nine of ten returning customers came back within {quantile} days of a purchase "
-        f"({len(seen):,} gaps, each followed for {follow_up} days)"
+        f"({gaps:,} gaps, each followed for {follow_up} days)"
     )
-    zh = (
-        f"十个回头客中有九个在购买后 {quantile} 天内再次购买(共 {len(seen):,} 个间隔,每个跟踪 {follow_up} 天)"
-    )
+    zh = f"十个回头客中有九个在购买后 {quantile} 天内再次购买(共 {gaps:,} 个间隔,每个跟踪 {follow_up} 天)"
     if window == wanted:
         return window, f"{en}; rounded to {window}", f"{zh};取 {window} 天"
     return (

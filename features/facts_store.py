@@ -9,7 +9,10 @@ what a killed writer left behind is in no list and goes with the next one's star
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +32,7 @@ GONE = "gone"
 """Kind of the parts that name customers whose rows in parts of earlier versions no longer count."""
 
 _LIST = "facts.json"
+_READERS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _WIDE = "HUGEINT"
 """Sums of the engine. Parquet has no such type; they are written in 64 bits, or as decimals where they need more."""
 
@@ -109,6 +113,7 @@ class FactsStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.list = folder / _LIST
+        self.readers = folder / ".readers"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -199,6 +204,12 @@ class FactsStore:
         self._sweep(found)
         return found
 
+    def read_by(self, owner: Any) -> None:
+        """No part is taken away while `owner` lives: it reads them when it likes, after the store is let go."""
+        handle = os.open(self.readers, _READERS, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        weakref.finalize(owner, os.close, handle)
+
     def rows(self, contents: Contents, kind: str) -> str:
         """The statement that gives all rows of a kind that count, in the engine's own types."""
         columns = contents.columns[kind]
@@ -253,11 +264,18 @@ class FactsStore:
         return there.version == version and bool(made) and made[0] in there.parts
 
     def _sweep(self, contents: Contents) -> None:
-        """Removes files of parts that are in no list."""
+        """Removes files of parts that are in no list, unless somebody may still read them; then a later run does."""
         kept = {part.file for part in contents.parts}
-        for path in self.folder.glob("*.parquet"):
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+        handle = os.open(self.readers, _READERS, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in self.folder.glob("*.parquet"):
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)
 
 
 def _copy(engine: Any, statement: str, path: Path, columns: dict[str, str], wide: str) -> int:

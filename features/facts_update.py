@@ -195,12 +195,17 @@ class _Update:
             ahead = replace(contents, last=closed, sources=self.marks)
             contents = self.store.add(self.engine, ahead, pieces | found.marks, before=self._same_files)
         contents = self._merged(contents)
-        _, schema = summed_up(self.tables.orders.schema())
-        rows = (
-            f"{self.store.rows(contents, _DAYS)} UNION ALL SELECT * FROM {days} WHERE NOT ({_until(closed)})"
-        )
-        kept = self.tables.with_facts(self.con.sql(rows, schema=schema))
+        kept = self._with_facts(contents, f"SELECT * FROM {days} WHERE NOT ({_until(closed)})")
         return FactsUpdate(kept, fresh, gone, parts=len(contents.of(_DAYS)))
+
+    def _with_facts(self, contents: Contents, open_days: str) -> Tables:
+        """The tables with what is stored, read where it stands, and the facts of open days."""
+        _, schema = summed_up(self.tables.orders.schema())
+        self.store.read_by(self.con)
+        name = gen_name("open_days")
+        self.engine.execute(f"CREATE TEMP TABLE {name} AS {open_days}")
+        rows = f"{self.store.rows(contents, _DAYS)} UNION ALL SELECT * FROM {name}"
+        return self.tables.with_facts(rows, schema)
 
     def _closed(self, last: date | None) -> str:
         """The last arrival day whose facts are stored: more lines of the last days may come tomorrow."""

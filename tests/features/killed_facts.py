@@ -78,7 +78,7 @@ def stored(folder: Path) -> str:
         return "" if contents is None else digest(tables, store.rows(contents, "days"))
 
 
-def update(folder: Path, nights: int, lines: int) -> str:
+def update(folder: Path, nights: int, lines: int = LINES) -> str:
     tables = shop(nights, lines)
     found = up_to_date(tables, folder)
     return digest(tables, tables.con.compile(found.tables.facts))

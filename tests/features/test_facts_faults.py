@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from features.errors import LockedError
 from features.facts_update import up_to_date
-from tests.features.killed_facts import expected, kept, shop, stored, update
+from tests.features.killed_facts import digest, expected, kept, shop, stored, update
 
 ROOT = Path(__file__).resolve().parents[2]
 HELPER = Path(__file__).with_name("killed_facts.py")
@@ -28,22 +29,24 @@ def test_killed_at_random_moments(tmp_path):
     seen = json.loads(helper("random", tmp_path, 10, 20261123))
     assert {s["found"] for s in seen} <= {"old", "new"}
     assert {s["after"] for s in seen} == {"all"}
-    assert all(s["names"] == 2 for s in seen)  # the list and its manifest: nothing is left lying about
+    assert all(
+        s["names"] == 3 for s in seen
+    )  # the list, its manifest, who reads: nothing is left lying about
 
 
 def test_a_full_disk_leaves_the_old_facts(tmp_path):
-    update(tmp_path, 1, 400)
+    update(tmp_path, 1)
     said = helper("limit", tmp_path, 2_000)
     assert "cannot be written" in said
     assert "File too large" in said
     assert "are as they were" in said
     assert stored(tmp_path) == kept(1)
-    assert update(tmp_path, 2, 400) == expected(2)
+    assert update(tmp_path, 2) == expected(2)
 
 
 @pytest.mark.parametrize("harm", ["flipped", "torn", "missing", "list"])
 def test_a_damaged_part_is_never_trusted(tmp_path, harm):
-    update(tmp_path, 1, 400)
+    update(tmp_path, 1)
     part = next(tmp_path.glob("days-*.parquet")) if harm != "list" else tmp_path / "facts.json"
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 4
@@ -58,15 +61,30 @@ def test_a_damaged_part_is_never_trusted(tmp_path, harm):
 
 
 def test_two_runs_at_once_are_told_of_each_other(tmp_path):
-    update(tmp_path, 1, 400)
+    update(tmp_path, 1)
     command = [sys.executable, str(HELPER), "hold", str(tmp_path)]
     with subprocess.Popen(
         command, env=ENV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as first:
         pid = first.stdout.readline().strip()
         with pytest.raises(LockedError, match=f"locked by pid {pid}"):
-            update(tmp_path, 2, 400)
+            update(tmp_path, 2)
         first.kill()
         first.wait()
     assert stored(tmp_path) == kept(1)
-    assert update(tmp_path, 2, 400) == expected(2)
+    assert update(tmp_path, 2) == expected(2)
+
+
+def test_parts_that_somebody_reads_stay_until_a_later_run(tmp_path):
+    update(tmp_path, 1)
+    reading = up_to_date(shop(1), tmp_path).tables
+    seen = digest(reading, reading.con.compile(reading.facts))
+    before = set(tmp_path.glob("*.parquet"))
+    next(tmp_path.glob("orders-*.parquet")).write_bytes(b"torn")
+    assert up_to_date(shop(2), tmp_path).rebuilt
+    assert before <= set(tmp_path.glob("*.parquet"))
+    assert digest(reading, reading.con.compile(reading.facts)) == seen
+    del reading
+    gc.collect()
+    update(tmp_path, 2)
+    assert not before & set(tmp_path.glob("*.parquet"))

@@ -1,6 +1,7 @@
 """A list as a folder of Parquet files, with a record of what they are.
 
-``part-00000.parquet`` holds the customers with most at stake, in order, the next file those after them. The record,
+``part-00000-….parquet`` holds the customers with most at stake, in order, the next file those after them. Another list has
+other names, so that who reads file after file while a list is replaced misses one rather than mixes two. The record,
 ``_manifest.json``, names every file with its rows and SHA-256; readers of folders of Parquet skip its name. A folder is
 replaced only when it is a list: whatever else stands there is never touched.
 """
@@ -52,15 +53,26 @@ def check_list_folder(out: Path) -> None:
         )
 
 
-def write_part(rows: pa.Table, folder: Path, number: int) -> dict[str, Any]:
+def write_part(rows: pa.Table, folder: Path, number: int, tag: str) -> dict[str, Any]:
     """Write one file of the list; what the record says of it.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        In order.
+    folder : Path
+        Where to write.
+    number : int
+        Place of the file in the list, from 0.
+    tag : str
+        What tells this list from others.
 
     Returns
     -------
     dict
         ``file``, ``rows``, ``sha256`` and ``bytes``.
     """
-    file = folder / f"part-{number:05d}.parquet"
+    file = folder / f"part-{number:05d}-{tag}.parquet"
     # Coded words are plain texts to whoever reads the file: how they were held in memory is not told.
     pq.write_table(rows, file, compression="zstd", write_page_checksum=True, store_schema=False)
     return {

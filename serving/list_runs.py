@@ -85,12 +85,12 @@ class RunFolder:
     def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
         self._out = out
         self.path = self.beside(out)
-        text = json.dumps(key, sort_keys=True)
+        self.key = json.dumps(key, sort_keys=True)
         with explained(out):
-            if not self.path.is_dir() or _read(self.path / _KEY) != text:
+            if not self.path.is_dir() or _read(self.path / _KEY) != self.key:
                 self.drop()
                 self.path.mkdir(mode=0o700)
-                self._keep(_KEY, text)
+                self._keep(_KEY, self.key)
             for left in self.path.glob(".*.part"):
                 left.unlink()
 

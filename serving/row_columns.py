@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -98,7 +99,16 @@ def _arrow(column: RowColumn, size: int) -> pa.Array:
 
 
 def _coded(words: tuple[str, ...], places: Places) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(words, pa.string()))
+    different, codes = _codes(words)
+    return pa.DictionaryArray.from_arrays(pa.array(codes.take(places)), different)
+
+
+@lru_cache(maxsize=64)
+def _codes(words: tuple[str, ...]) -> tuple[pa.Array, npt.NDArray[np.int32]]:
+    """The different words, and the place of each word among them: a label may have several places."""
+    different = list(dict.fromkeys(words))
+    codes = np.array([different.index(word) for word in words], dtype=np.int32)
+    return pa.array(different, pa.string()), codes
 
 
 def as_rows(customer_ids: Sequence[str], columns: Mapping[str, RowColumn]) -> list[dict[str, Any]]:

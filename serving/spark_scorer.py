@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.errors import InputError
@@ -101,7 +102,7 @@ class Shipped:
 
 
 def score_on_spark(
-    features: DataFrame,
+    features: DataFrame | ir.Table,
     shipped: Shipped,
     as_of: date,
     *,
@@ -112,9 +113,9 @@ def score_on_spark(
 
     Parameters
     ----------
-    features : pyspark.sql.DataFrame
-        ``customer_id`` and all features of the day, each customer once; of an ibis table on Spark,
-        ``connection._session.sql(ibis.to_sql(table, dialect="pyspark"))`` gives one.
+    features : pyspark.sql.DataFrame, or ibis table on Spark
+        ``customer_id`` and all features of the day, each customer once; for one, what
+        `features.pipeline.customer_features` gives of tables on Spark.
     shipped : Shipped
         The model and the strategies.
     as_of : date
@@ -137,8 +138,9 @@ def score_on_spark(
     from pyspark.sql.pandas.types import from_arrow_schema
 
     wanted = _plain(list_schema(shipped.scorer(), as_of, explain=explain))
-    session: Any = features.sparkSession
-    _check(features.columns)
+    frame = _frame(features)
+    _check(frame.columns)
+    session: Any = frame.sparkSession
     sent = session.sparkContext.broadcast((shipped, frozenset(left_out)))
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -147,7 +149,15 @@ def score_on_spark(
         for batch in equal_batches(batches, _ROWS_AT_ONCE):
             yield list_batch(scorer, batch, as_of, explain=explain, left_out=refused).cast(wanted)
 
-    return features.mapInArrow(score, from_arrow_schema(wanted))
+    return frame.mapInArrow(score, from_arrow_schema(wanted))
+
+
+def _frame(features: DataFrame | ir.Table) -> DataFrame:
+    """An ibis table as the table of Spark that it is."""
+    if isinstance(features, ir.Table):
+        backend: Any = features.get_backend()
+        return backend.raw_sql(backend.compile(features))
+    return features
 
 
 @lru_cache(maxsize=1)

@@ -201,7 +201,7 @@ class _Stream:
         rows = sum(run.rows for run in runs)
         cuts = _cuts(indexes, max(1, round(rows / self.settings.batch_rows)))
         ends = list(zip([None, *cuts], [*cuts, None], strict=True))
-        told = None
+        tag, told = _tag(self.folder, runs), None
         if self.settings.reasons:
             tops = [self.folder.index(run, TOP) for run in runs]
             told = _Told(tops, self.folder.place(runs, self.settings.reasons))
@@ -210,7 +210,7 @@ class _Stream:
             found = self._merged(ROWS, runs, indexes, low, high)
             if told is not None:
                 found = self._with_reasons(found, runs, told, low, high)
-            return write_part(found, to, number)
+            return write_part(found, to, number, tag)
 
         files = []
         tasks = (partial(write, number, *between) for number, between in enumerate(ends))
@@ -272,6 +272,12 @@ class _Told:
 
     indexes: Sequence[Sequence[Place]]
     last: Place
+
+
+def _tag(folder: RunFolder, runs: Sequence[Run]) -> str:
+    """What tells a list from one of other features, another model or other settings: 8 hex digits."""
+    said = [folder.key, *(run.source for run in runs)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:8]
 
 
 def _top(rows: pa.Table, features: pa.RecordBatch, count: int) -> pa.Table:

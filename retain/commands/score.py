@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["score"]
 
+_MANY = 300_000
+_EACH_BYTES = 6_200
+"""Memory that a customer of a list in one file takes."""
+
 
 def score(
     path: ConfigOption = Path("retain.toml"),
@@ -115,6 +119,7 @@ def _run(
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
         known, refused = scorer.known(tables, day), _refused(tables, day, unwilling)
+        _tell_size(screen, known.num_rows)
         histories = held.enter_context(closing(Histories(project.store_url)))
         if project.config.serving.histories:
             histories.save(tables, run, left_out=refused)
@@ -143,6 +148,15 @@ def _run(
     told += "" if moved is None else "\n" + _told_moves(moved)
     bounds = {"totals_80": total_bounds(found, intervals)}
     return {**document, "sha256": manifest.sha256, **list_summary(found), **bounds, "moved": moved}, told
+
+
+def _tell_size(screen: Screen, customers: int) -> None:
+    """A list in one file is held in memory; who has many customers learns of the other way."""
+    if customers > _MANY:
+        screen.note(
+            f"{customers:,} customers in one file take some {customers * _EACH_BYTES / 1e9:.1f} GB of memory; a folder "
+            "of files takes about one: give --out a name without an ending"
+        )
 
 
 @contextmanager

@@ -70,5 +70,9 @@ def test_rows_on_spark_are_those_of_the_plain_list(
     wanted = list_batch(scorer_of_folder(folder), known.to_batches()[0], DAY, left_out={refused})
     plain = pa.Table.from_batches([wanted]).cast(found.schema).sort_by("customer_id")
     assert found.combine_chunks().equals(plain.combine_chunks())
+    features.createOrReplaceTempView("streamed_features")
+    lazy = spark.table("streamed_features").filter(lambda t: t.customer_id == refused)
+    (one,) = score_on_spark(lazy, shipped, DAY, explain=False).toArrow().to_pylist()
+    assert (one["customer_id"], one["as_of"], "reasons" in one) == (refused, DAY, False)
     with pytest.raises(InputError, match=r"1 of .* columns are missing, e\.g\. 'recency'"):
         score_on_spark(features.drop("recency"), shipped, DAY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,9 +127,7 @@ def test_record_names_every_file_and_tells_damage(scorer: Scorer, known: pa.Tabl
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(
-        PublishError, match=r"1 of .* files do not fit _manifest.json, e.g. part-00001.parquet"
-    ):
+    with pytest.raises(PublishError, match=r"1 of .* files do not fit _manifest.json, e.g. part-00001-"):
         verify_list_folder(out)
 
 
@@ -182,6 +181,38 @@ def in_another_thread(work: object) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work).result()  # type: ignore[arg-type]
+
+
+def test_a_full_disk_is_told_and_what_was_scored_is_kept(
+    scorer: Scorer, known: pa.Table, plain: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, batches = tmp_path / "list", known.to_batches()
+    stream_list(scorer, batches, DAY, out, settings=StreamSettings(reasons=3, batch_rows=40))
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.streamed.write_part", full_disk)
+        with pytest.raises(PublishError, match="The disk or the quota is full"):
+            stream_list(scorer, batches, DAY, out, settings=SMALL)
+    assert verify_list_folder(out)["reasons"] == 3
+    found = stream_list(scorer, batches, DAY, out, settings=SMALL)
+    assert found.kept == len(list(equal_batches(batches, 40)))
+    assert same(read(out), plain)
+    assert names(tmp_path) == ["list"]
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_lists_have_names_of_their_own_and_the_same_list_the_same(
+    scorer: Scorer, known: pa.Table, tmp_path: Path
+) -> None:
+    seen = []
+    for number, reasons in enumerate([5, 5, 6]):
+        out = tmp_path / str(number)
+        found = stream_list(scorer, known.to_batches(), DAY, out, settings=StreamSettings(reasons=reasons))
+        seen.append((found.sha256, names(out)))
+    assert seen[0] == seen[1]
+    assert set(seen[0][1]) & set(seen[2][1]) == {RECORD}
 
 
 class StoppedError(Exception):

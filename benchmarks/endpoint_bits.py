@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from endpoint import Figure, features_of
@@ -29,6 +30,8 @@ __all__ = ["bits"]
 CUSTOMERS, QUICK_CUSTOMERS = 10_000, 500
 ALONE, QUICK_ALONE = 1_000, 100
 BATCH, RAW_BATCH = 1_000, 250
+# What an answer has at least, with reasons and without.
+COLUMNS, PLAIN_COLUMNS = 50, 40
 Row = dict[str, Any]
 
 
@@ -74,9 +77,11 @@ def bits(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
     figures = [
         Figure("customers compared", len(ids), "", f"≥ {count:,}", len(ids) >= count),
         Figure("floats in their rows", floats, "", f"> {10 * count:,}", floats > 10 * count),
-        _figure("stored rows", stored, ids, columns=50),
+        _figure("stored rows", stored, ids, columns=COLUMNS),
     ]
-    return figures + [_figure(name, one, who, columns=50 if full else 40) for name, one, who, full in found]
+    return figures + [
+        _figure(name, one, who, columns=COLUMNS if full else PLAIN_COLUMNS) for name, one, who, full in found
+    ]
 
 
 def _figure(name: str, found: Compared, ids: Sequence[str], *, columns: int) -> Figure:
@@ -122,7 +127,7 @@ def _asked(
 
 
 def _stored_customer(customer: str, shop: Shop) -> bytes:
-    return http_request("GET", f"/v1/customers/{customer}", key=shop.key)
+    return http_request("GET", f"/v1/customers/{quote(customer, safe='')}", key=shop.key)
 
 
 def _compared(server: Started, requests: Sequence[bytes], listed: Mapping[str, Row]) -> Compared:

@@ -24,6 +24,7 @@ from serving.lookup import Lookup
 __all__ = ["events"]
 
 CLIENTS, EVENTS = 4, 5
+ROUNDS, QUICK_ROUNDS = 20, 4
 DAY = "2026-01-05"
 KILL_AFTER = (0.05, 1.0)
 
@@ -54,7 +55,7 @@ def events(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
     What was acknowledged is looked for in the database before the next start. In the end all events are told once
     more, those that were acknowledged and those that no answer came to, and the rows are counted again.
     """
-    chance, rounds = random.Random(5), 4 if quick else 20
+    chance, rounds = random.Random(5), QUICK_ROUNDS if quick else ROUNDS
     file = Path(load_config(shop.config).store_url.removeprefix("sqlite:///"))
     told, lost, unanswered, after = Told(), 0, 0, Told()
     for turn in range(rounds):

@@ -24,7 +24,7 @@ from endpoint_shop import Shop, Started, serving, workers_of
 from retain.client import AsyncClient, EndpointError
 from retain.client.retry import Retry
 
-__all__ = ["kills", "stop"]
+__all__ = ["asked_while_killed", "kills", "stop", "stop_under_load"]
 
 RATE = 200
 MOST_ON_THE_WAY = 400
@@ -57,22 +57,7 @@ def kills(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
 
 
 async def _kills(shop: Shop, server: Started, *, seconds: float, every: float) -> list[Figure]:
-    # The client is a process of its own, so that watching the workers does not make it slow.
-    words = [sys.executable, __file__, server.url, str(seconds)]
-    asking = subprocess.Popen(
-        words,
-        env={**os.environ, "RETAIN_KEY": shop.key},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert asking.stdin is not None
-    asking.stdin.write(json.dumps(shop.ids))
-    asking.stdin.close()
-    back = await _kill_every(shop, server, every=every, until=time.perf_counter() + seconds - 5.0)
-    assert asking.stdout is not None
-    told = json.loads(await asyncio.to_thread(asking.stdout.read))
-    asking.wait(30)
+    told, back = await asked_while_killed(shop, server, seconds=seconds, every=every)
     asked, failed = told["asked"], told["failed"]
     lost, least = sum(failed.values()), seconds // every - 1
     return [
@@ -91,11 +76,40 @@ async def _kills(shop: Shop, server: Started, *, seconds: float, every: float) -
     ]
 
 
-async def _ask_steadily(url: str, ids: Sequence[str], seconds: float) -> dict[str, Any]:
+async def asked_while_killed(
+    shop: Shop, server: Started, *, seconds: float, every: float, rate: int = RATE, patience: float = 5.0
+) -> tuple[dict[str, Any], list[float]]:
+    """What the client tells, who asks at a rate and waits so many seconds for an answer; and how long each kill took.
+
+    The first worker is killed after half of `every`, the last one five seconds before the end at the latest.
+    """
+    # The client is a process of its own, so that watching the workers does not make it slow.
+    words = [sys.executable, __file__, server.url, *map(str, (seconds, rate, patience))]
+    asking = subprocess.Popen(
+        words,
+        env={**os.environ, "RETAIN_KEY": shop.key},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert asking.stdin is not None
+    asking.stdin.write(json.dumps(shop.ids))
+    asking.stdin.close()
+    back = await _kill_every(shop, server, every=every, until=time.perf_counter() + seconds - 5.0)
+    assert asking.stdout is not None
+    with asking.stdout:
+        told = json.loads(await asyncio.to_thread(asking.stdout.read))
+    asking.wait(30)
+    return told, back
+
+
+async def _ask_steadily(
+    url: str, ids: Sequence[str], *, seconds: float, rate: float, patience: float
+) -> dict[str, Any]:
     """Ask at the rate, whatever comes back; how many were asked, retried, and failed by what."""
     under_way, asked = set[asyncio.Task[None]](), 0
     retry, failed = Counted(times=1), Counter[str]()
-    async with AsyncClient(url, retry=retry) as client:
+    async with AsyncClient(url, retry=retry, timeout=patience) as client:
 
         async def ask(who: str) -> None:
             try:
@@ -105,8 +119,8 @@ async def _ask_steadily(url: str, ids: Sequence[str], seconds: float) -> dict[st
                 failed[f"{type(error).__name__} {error.status or ''}".strip()] += 1
 
         began = time.perf_counter()
-        for turn in range(int(RATE * seconds)):
-            if (wait := began + turn / RATE - time.perf_counter()) > 0:
+        for turn in range(int(rate * seconds)):
+            if (wait := began + turn / rate - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
             if len(under_way) >= MOST_ON_THE_WAY:
                 failed["not sent: too many on the way"] += 1
@@ -154,7 +168,7 @@ def stop(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
     seen, ends = [], []
     for turn in range(2 if quick else 5):
         with serving(shop, folder, name=f"stop-{turn}") as server:
-            found = asyncio.run(_stop_under_load(shop, server))
+            found = asyncio.run(stop_under_load(shop, server))
             ends.append(server.process.wait(40) or time.perf_counter() - found.told_at)
         seen.append(found)
     failed = sum((one.failed for one in seen), Counter[str]())
@@ -195,7 +209,8 @@ def _ended(server: Started) -> float:
     return time.perf_counter() - began
 
 
-async def _stop_under_load(shop: Shop, server: Started) -> Stopping:
+async def stop_under_load(shop: Shop, server: Started) -> Stopping:
+    """Tell the server to end while clients ask; what they saw."""
     seen = Stopping()
     clients = [_polite(shop, server, seen, turn) for turn in range(POLITE)]
     clients += [_stubborn(shop, server, seen, turn) for turn in range(STUBBORN)]
@@ -285,4 +300,8 @@ def _raw_rows() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_ask_steadily(sys.argv[1], json.load(sys.stdin), float(sys.argv[2])))))
+    LASTING, PER_SECOND, PATIENCE = map(float, sys.argv[2:])
+    ASKING = _ask_steadily(
+        sys.argv[1], json.load(sys.stdin), seconds=LASTING, rate=PER_SECOND, patience=PATIENCE
+    )
+    print(json.dumps(asyncio.run(ASKING)))

@@ -30,6 +30,7 @@ from training.models.text_files import point_at
 __all__ = ["swaps"]
 
 CUSTOMERS, CLIENTS = 100, 4
+SWAPS, QUICK_SWAPS = 200, 20
 SWAP_SECONDS = 60.0
 Row = tuple[str, dict[str, float | None], str]
 
@@ -66,6 +67,7 @@ def swaps(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
     The next move comes once both workers serve what the pointer names. Every answer's text, and with it every bit
     of its numbers, is compared with what the version it names gives in this process.
     """
+    count = QUICK_SWAPS if quick else SWAPS
     models = load_config(shop.config).models_dir
     champion = Bundle.load(champion_path(models))
     try:
@@ -73,10 +75,10 @@ def swaps(shop: Shop, folder: Path, *, quick: bool) -> list[Figure]:
         rows = features_of(shop, CUSTOMERS)
         found = Answers({version: _in_process(shop, version, rows) for version in versions})
         with serving(shop, folder, name="swaps") as server:
-            took, broken = asyncio.run(_swap(shop, server, found, rows=rows, count=20 if quick else 200))
+            took, broken = asyncio.run(_swap(shop, server, found, rows=rows, count=count))
     finally:
         point_at(models, POINTER, champion.version)
-    return _judged(found, took, broken, 20 if quick else 200)
+    return _judged(found, took, broken, count)
 
 
 def _judged(found: Answers, took: Sequence[float], broken: int, count: int) -> list[Figure]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
+import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -208,6 +211,10 @@ def _spark(url: str, threads: int | None) -> Any:
     place = url.partition("://")[2].strip("/")
     if place in ("", "local"):
         cores = "*" if threads is None else str(threads)
+        # Spark would make the folder of its own tables, of which there are none, where the command runs.
+        own = tempfile.mkdtemp(prefix="retain-spark-")
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        builder = builder.config("spark.sql.warehouse.dir", own)
         builder = builder.config("spark.ui.enabled", "false").master(f"local[{cores}]")
     else:
         builder = builder.master(url)

@@ -72,7 +72,7 @@ def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def spark_session() -> Iterator[Any]:
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A small Spark on this machine: two cores, loopback alone, made to start rather than to run for long."""
     if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
         pytest.skip("pyspark and Java are not here; .ci/spark brings both")
@@ -90,6 +90,7 @@ def spark_session() -> Iterator[Any]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark")),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

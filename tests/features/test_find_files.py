@@ -82,3 +82,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
 def test_kinds_go_by_the_ending(tmp_path):
     found = [file_kind(tmp_path / n) for n in ("A.CSV", "a.txt.gz", "a.XLSX", "a.pq", "a.gz", "a")]
     assert found == ["text", "text", "excel", "parquet", None, None]
+
+
+def test_the_same_content_in_two_partitions_is_no_copy_where_the_partition_is_a_column(tmp_path):
+    for day in ("2026-01-05", "2026-01-06"):
+        folder = tmp_path / f"day={day}"
+        folder.mkdir()
+        (folder / "p.csv").write_text("customer_id,amount\na,1\n")
+    told = Ledger("orders")
+    assert len(find_files(["day=*/p.csv"], tmp_path, told, columns={"day"})) == 2
+    assert told.findings == []
+    assert len(find_files(["day=*/p.csv"], tmp_path, told)) == 1
+    assert [f.rule for f in told.findings] == ["fed_twice"]

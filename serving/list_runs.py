@@ -126,12 +126,15 @@ class RunFolder:
 
     def place(self, runs: Sequence[Run], number: int) -> Place:
         """The place of the row of this number, from 1, or of the last, of those whose features are kept."""
-        keys = pa.Table.from_batches([block for run in runs for block in self._keys(run)])
-        return _place(in_order(keys), min(number, keys.num_rows) - 1)
+        keys = _KEYS.empty_table()
+        for run in runs:
+            keys = in_order(pa.concat_tables([keys, self._keys(run)])).slice(0, number)
+        return _place(keys, keys.num_rows - 1)
 
-    def _keys(self, run: Run) -> list[pa.RecordBatch]:
+    def _keys(self, run: Run) -> pa.Table:
         with self._opened(TOP, run, _ORDER_NAMES) as blocks:
-            return [blocks.get_batch(n) for n in range(blocks.num_record_batches)]
+            found = [blocks.get_batch(n) for n in range(blocks.num_record_batches)]
+        return pa.Table.from_batches([block.select(_ORDER_NAMES).cast(_KEYS) for block in found], _KEYS)
 
     def customers(self, runs: Sequence[Run]) -> Iterator[pa.RecordBatch]:
         """The ids of all runs."""
@@ -201,6 +204,7 @@ class RunFolder:
 
 
 _ORDER_NAMES = [name for name, _ in ORDER]
+_KEYS = pa.schema([("value_at_stake", pa.float64()), ("customer_id", pa.string())])
 
 
 class _Blocks:
@@ -208,7 +212,6 @@ class _Blocks:
 
     def __init__(self, file: Path, columns: Sequence[str] | None) -> None:
         self._source = pa.OSFile(str(file), "rb")
-        self._names = columns
         self._reader: Any = pa.ipc.open_file(self._source)
         self.schema: pa.Schema = self._reader.schema
         if columns is not None:

@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 _COUNTED = ("status", "value_class", "strategy", "evidence")
 _TOTALLED = re.compile(r"expected_(value|margin)_[0-9]+d|clv")
 _REASONS = ("reasons", "reasons_zh")
-_CHECK_BYTES = 256 * 2**20
+_CHECK_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -310,6 +310,7 @@ def _refuse_doubles(folder: RunFolder, runs: Sequence[Run]) -> None:
     ids = pa.RecordBatchReader.from_batches(pa.schema([("customer_id", pa.string())]), folder.customers(runs))
     with tempfile.TemporaryDirectory(dir=folder.path) as spill, closing(duckdb.connect()) as engine:
         engine.execute(f"SET memory_limit = '{_CHECK_BYTES}B'")
+        engine.execute("SET threads = 2")
         engine.execute("SET temp_directory = '{}'".format(spill.replace("'", "''")))
         engine.register("ids", ids)
         twice = "SELECT customer_id FROM ids GROUP BY customer_id HAVING count(*) > 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -53,3 +54,22 @@ def test_publish_dir_refuses_links_and_cleans_up(tmp_path):
     with pytest.raises(PublishError, match="only ordinary files"):
         publish_dir(tmp_path / "bundle-1", write)
     assert names(tmp_path) == []
+
+
+def test_publish_dir_takes_the_place_of_another_in_one_step_where_asked(tmp_path, monkeypatch):
+    out = tmp_path / "list"
+    publish_dir(out, bundle("a"), replace=True)
+    publish_dir(out, bundle("b"), replace=True)
+    assert (out / "sub" / "model.txt").read_text() == "b"
+    assert names(tmp_path) == ["list"]
+
+    def unable(one: Path, other: Path) -> None:
+        raise OSError(errno.ENOTSUP, "not supported", str(other))
+
+    monkeypatch.setattr("features.publish.exchange", unable)
+    with pytest.raises(
+        PublishError, match="cannot swap two folders in one step: give the name of a new folder"
+    ):
+        publish_dir(out, bundle("c"), replace=True)
+    assert (out / "sub" / "model.txt").read_text() == "b"
+    assert names(tmp_path) == ["list"]

@@ -20,7 +20,7 @@ from features.errors import ModelError, RetainError
 from features.files import identity
 from serving.model_gate import prove
 from serving.opening import open_scorer
-from serving.verdicts import Verdicts
+from serving.verdicts import NotTriedYet, Verdicts
 from training.models.bundle import POINTER
 from training.models.text_files import pointed
 
@@ -171,6 +171,10 @@ class ModelWatch:
             if self._served is None or version != self._served.version:
                 self._take(version)
             self._refused = None
+        except NotTriedYet as error:
+            # That is no verdict: the next look asks again.
+            self._seen = None
+            self._refuse(error)
         except RetainError as error:
             self._refuse(error)
 

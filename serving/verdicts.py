@@ -25,13 +25,17 @@ from features.errors import LockedError, ModelError, PublishError
 from features.own_features import own_record
 from features.publish import output_lock, publish_file
 
-__all__ = ["Verdict", "Verdicts"]
+__all__ = ["NotTriedYet", "Verdict", "Verdicts"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("features", "strategies", "training/models", "serving")
 _LIBRARIES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "pandas", "pyarrow", "scipy")
 _REFUSED_FOR = timedelta(hours=1)
 _LOOK_AGAIN_SECONDS = 0.05
+
+
+class NotTriedYet(ModelError):  # noqa: N818 - it says what is, not what went wrong
+    """Whether a version may be served is not known yet: another process is still trying it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Verdicts:
 
         Raises
         ------
-        ModelError
+        NotTriedYet
             Another process took longer than that.
         """
         with ExitStack() as held:
@@ -127,7 +131,7 @@ class Verdicts:
                         text = (
                             f"bundle {version}: another process has been trying it for {seconds:.0f} seconds"
                         )
-                        raise ModelError(text) from None
+                        raise NotTriedYet(text) from None
                     time.sleep(_LOOK_AGAIN_SECONDS)
                     continue
                 except (OSError, PublishError):

@@ -19,7 +19,7 @@ from features.errors import ModelError
 from serving.live import LiveSettings
 from serving.model_gate import prove
 from serving.model_watch import ModelWatch
-from serving.verdicts import Verdicts
+from serving.verdicts import NotTriedYet, Verdicts
 from tests.serving.two_models import golden_rows, make_two, settings_of
 from training.models.bundle import POINTER, Bundle
 from training.models.text_files import point_at
@@ -108,6 +108,27 @@ def test_a_damaged_version_is_refused_once_and_the_one_before_goes_on(
     watch.look()
     assert watch.state()["refused"] is None
     assert worth(watch, customers) == before
+
+
+def test_a_version_that_another_process_is_still_trying_is_asked_for_again(
+    settings: LiveSettings, watch: ModelWatch, two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first, second = two
+    asked = []
+
+    def busy_once(settings: LiveSettings, version: str) -> None:
+        asked.append(version)
+        if len(asked) == 1:
+            raise NotTriedYet(f"bundle {version}: another process has been trying it for 125 seconds")
+        prove(settings, version)
+
+    monkeypatch.setattr("serving.model_watch.prove", busy_once)
+    point_at(settings.models, POINTER, second)
+    watch.look()
+    assert (watch.served.version, watch.state()["refused"]["version"]) == (first, second)
+    watch.look()
+    assert (watch.served.version, watch.state()["refused"]) == (second, None)
+    assert asked == [second, second]
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,8 @@ def _spark(url: str, threads: int | None) -> Any:
         own = tempfile.mkdtemp(prefix="retain-spark-")
         atexit.register(shutil.rmtree, own, ignore_errors=True)
         builder = builder.config("spark.sql.warehouse.dir", own)
-        builder = builder.config("spark.ui.enabled", "false").master(f"local[{cores}]")
+        builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+        builder = builder.master(f"local[{cores}]")
     else:
         builder = builder.master(url)
     return ibis.pyspark.connect(builder.getOrCreate())

@@ -31,7 +31,7 @@ CALLS: dict[str, Callable[[Tables], Any]] = {
     "defections": lambda tables: defection_facts(tables, DAY),
     "outcomes": lambda tables: customer_outcomes(tables, WHOLE.as_of, 90, margin_rate=0.3),
     "rhythm": lambda tables: pd.DataFrame([{k: repr(v) for k, v in order_facts(tables).items()}]),
-    "features": lambda tables: fetch_features(tables, [DAY]).to_pandas(),
+    "features": lambda tables: fetch_features(tables, WHOLE.as_of).to_pandas(),
 }
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "finite",
     "first_of",
     "has_blanks",
+    "infinite",
     "is_whole",
     "may_have_blanks",
     "moment",
@@ -29,6 +30,7 @@ BLANKS = " \t\u00a0\u3000"
 """What is trimmed from texts."""
 
 _WHOLE_LIMIT = 2**53
+_LARGEST = 1e308
 
 
 @ibis.udf.scalar.builtin(name="timezone")
@@ -53,7 +55,12 @@ def first_of(branches: Sequence[tuple[Any, Any]], otherwise: Any) -> Any:
 
 def finite(number: Any) -> Any:
     """A float, missing where it is NaN or has no end."""
-    return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
+    return ibis.ifelse(number.isnan() | infinite(number), ibis.null("float64"), number)
+
+
+def infinite(number: Any) -> Any:
+    """Whether a float has no end; Spark does not find infinities by comparing with them."""
+    return (number.abs() > _LARGEST) & ~number.isnan()
 
 
 def exceeds(value: Any, most: float) -> Any:

@@ -211,7 +211,7 @@ class TypedView:
         """Whether the text of a column has blanks around it or is empty, or its number is none or has no end."""
         if not self.raw(name).type().is_string():
             number = self.raw(name).cast("float64")
-            return (number.isnan() | number.isinf()).fill_null(False)
+            return (number.isnan() | cells.infinite(number)).fill_null(False)
         text = self.source[self.found[name]].cast("string")
         return (cells.has_blanks(text) | (text == "")).fill_null(False)
 
@@ -321,7 +321,7 @@ class TypedView:
         if column.kind == "flag" and not kind.is_boolean():
             return [("not_a_flag", raw.notnull() & ~raw.isin([0, 1]))]
         if column.kind in ("money", "number") and self._may_be_infinite(raw):
-            return [("not_finite", raw.cast("float64").isinf())]
+            return [("not_finite", cells.infinite(raw.cast("float64")))]
         return []
 
     def _line_breaks(self) -> list[Any]:

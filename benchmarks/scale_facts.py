@@ -114,7 +114,7 @@ def nights(folder: Path, end: date) -> dict[str, Any]:
     for way in ("files", "lines"):
         loaded = load(settings, describe=False)
         update = night(way, loaded, settings, folder, clock)
-        found[way] = {
+        found[f"by_{way}"] = {
             "added_lines": update.added_lines,
             "recomputed_customers": update.recomputed_customers,
             "rebuilt": update.rebuilt,
@@ -179,8 +179,8 @@ def kills(count: int) -> dict[str, Any]:
 
 def held(found: dict[str, Any]) -> bool:
     """Whether all of it is as promised."""
-    ways = [found["files"], found["lines"]]
-    fine = all(way["same_bits"] and not way["rebuilt"] for way in ways) and found["files"]["share"] <= MOST
+    ways = [found["by_files"], found["by_lines"]]
+    fine = all(way["same_bits"] and not way["rebuilt"] for way in ways) and found["by_files"]["share"] <= MOST
     left = found["kills"]
     return fine and (not left or left["torn"] + left["not_new_after_the_next_run"] == 0)
 

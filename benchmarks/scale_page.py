@@ -129,12 +129,18 @@ def _told(jobs: Sequence[Measured], step: str, texts: tuple[str, dict[str, tuple
         if job.exit_code:
             rows.append(f"{job.lines:,}: failed, {scrub(job.last_line)}")
             continue
-        told = json.loads(job.last_line) | {"seconds": job.seconds, "peak_gb": job.peak_mb / 1_024}
+        told = {"seconds": job.seconds, "peak_gb": job.peak_mb / 1_024} | _flat(json.loads(job.last_line))
         checks += [(text.format(job.lines), told[name], most) for name, (text, most) in wanted.items()]
         rows.append(f"{job.lines:,}: {_figures(told)}")
     if not rows:
         return []
     return ["", heading, "", *(f"- {row}" for row in rows), "", *_check_table(checks)]
+
+
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    """The figures; of the ways of a night only the one by files, in the names of the page."""
+    way = told.get("by_files", {})
+    return {name: value for name, value in told.items() if not isinstance(value, dict)} | way
 
 
 def _figures(told: dict[str, Any]) -> str:

@@ -15,9 +15,13 @@ from tests.retain.benchmark_shop import endpoint_modules, missed, scored_shop
 PARTS = ("endpoint_shop", "endpoint_kills", "endpoint_bits", "endpoint_events")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """A shop, and the modules of the benchmark."""
+    """A shop of the test's own, and the modules of the benchmark.
+
+    Customers of whom something was told are scored anew when they are asked for, of which a worker takes only so many
+    at a time: where one test tells, another would be told 429.
+    """
     folder = tmp_path_factory.mktemp("processes")
     with endpoint_modules(*PARTS) as modules:
         named = dict(zip(PARTS, modules, strict=True))

@@ -33,7 +33,7 @@ ORDERS_PER_YEAR = 11.0
 PANEL_DAYS, PANEL_STEP = 12, 30
 PEER_LINES = 5_000_000
 SMALL_LINES, SMALL_MEMORY = 100_000_000, "2GB"
-LARGEST_PANEL = 20_000_000
+LARGEST_PANEL = 5_000_000
 """Lines up to which the panel is made: twelve tables of a million customers do not fit onto every disk."""
 
 LARGEST_PANDAS = 50_000_000

@@ -35,7 +35,7 @@ def page(found: Found, command: str, plot: Path | None) -> str:
     parts = [_features(found, plot), _small(found), _peers(found), _told(found.score, "score", _SCORE)]
     parts.append(_told(found.facts, "facts", _FACTS))
     text = [
-        "# From a laptop's file to a hundred million lines",
+        "# Time and memory by size",
         "",
         f"`{command}` on {machine()}.",
         "",

@@ -257,7 +257,7 @@ def batches(there: Servers, *, rounds: int, seconds: float) -> list[Figure]:
     p99 = [statistics.median(one.quantile(0.99) for one in some) for some in (quiet, loud)]
     told = f"{len(rows):,}-row batch over the scorer in process"
     return [
-        Figure("1,000 rows in process", inside * 1e3, "ms"),
+        Figure(f"{len(rows):,} rows in process", inside * 1e3, "ms"),
         Figure(told, ratio, "×", "≤ 1.2", ratio <= 1.2),
         Figure("p99 of single rows, quiet", p99[0] * 1e3, "ms"),
         Figure(

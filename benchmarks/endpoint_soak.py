@@ -23,7 +23,9 @@ CLIENTS, WARM, MANY, QUICK = 8, 20_000, 1_000_000, 50_000
 MIX = 10_000
 BAD_BODIES = (b"{", b'{"customer_id": 7}', b'{"customer_id": "a", "more": 1}', b'{"as_of": "2026-13-01"}')
 MOST_GROWTH = 20.0
-MOST_FILES = 2
+# One more connection to SQLite, which the pool opens when many ask at once, is three files: the database, its log,
+# and the index of the log. Two of them may come; a leak over a million requests would be thousands.
+MOST_FILES = 6
 # A piece of the pressure: the client forgets its latencies in between, so that its memory is no burden.
 PIECE_SECONDS = 5.0
 

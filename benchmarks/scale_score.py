@@ -112,13 +112,7 @@ def measured(customers: int, options: argparse.Namespace) -> Measured:
         made = measure("make", [*job, "--job", "make"], folder, lines=customers, timeout=7_200)
         if made.exit_code:
             return made
-        words = [
-            "--job",
-            "score",
-            "--threads",
-            str(options.threads),
-            *([] if options.reasons else ["--no-reasons"]),
-        ]
+        words = ["--job", "score", "--threads", str(options.threads), "--reasons", options.reasons]
         return measure("score", [*job, *words], folder, lines=customers, timeout=7_200)
 
 

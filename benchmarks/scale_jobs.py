@@ -27,8 +27,8 @@ def features(file: str, out: str, memory: str, *days: str) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     from features.load import load
-    from features.plan import stream_features
     from features.settings import DataSettings, TableSource
+    from features.streams import stream_features
 
     settings = DataSettings(
         timezone="Europe/Berlin",

@@ -13,7 +13,7 @@ give the same features bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -37,7 +37,17 @@ from features.public_holidays import CALENDAR, calendar_rows
 from features.snapshot import as_of_days, as_of_table
 from features.tables import Share, Tables, within
 
-__all__ = ["AS_OF", "FeatureEngine", "Plan", "fetch_features", "live_plan", "stream_features"]
+__all__ = [
+    "AS_OF",
+    "FeatureEngine",
+    "Plan",
+    "Shape",
+    "fetch_features",
+    "live_plan",
+    "prepared",
+    "shape_of",
+    "views_of",
+]
 
 AS_OF = "as_of_days"
 """Name of the table of cut-off days in the engine."""
@@ -54,7 +64,7 @@ SETTLED = "settled_days"
 _IN_HAND = "in_hand_"
 """Before the name of a table of events: its rows of the customers in hand."""
 
-_Shape = tuple[tuple[str, ibis.Schema], ...]
+Shape = tuple[tuple[str, ibis.Schema], ...]
 # A shop has one shape and the endpoint another; more only come with tests and notebooks.
 _KEPT = 32
 # These read the values in the tables while planning; a plan that is kept must hold for any values.
@@ -105,7 +115,7 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     >>> rows.select(["customer_id", "T", "spend_total"]).to_pylist()
     [{'customer_id': 'a', 'T': 10, 'spend_total': 9.5}]
     """
-    shape = _shape(tables)
+    shape = shape_of(tables)
     if shape is None:
         cuts = with_calendar(as_of_table(as_of), tables)
         found: pa.Table = tables.con.to_pyarrow(
@@ -114,64 +124,26 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
         return found
     parts = []
     for share in tables.shares_of(len(set(as_of))):
-        plan = _prepared(tables, shape, as_of, share)
+        plan = prepared(tables, shape, as_of, share)
         parts.append(tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema))
     tables.still()
     return pa.concat_tables(parts)
 
 
-def stream_features(
-    tables: Tables, as_of: Sequence[date], *, by_customer: bool = False, rows: int = 50_000
-) -> Iterator[pa.RecordBatch]:
-    """The rows of `fetch_features`, some at a time: no more than a batch of them is held here.
-
-    The engine is busy until the last batch is taken.
-
-    Parameters
-    ----------
-    tables : Tables
-        Loaded tables.
-    as_of : sequence of date
-        Cut-off days in the business zone.
-    by_customer : bool, default False
-        Sort by customer, so that the same tables give the same batches every time. The engine does it on disk where
-        its memory does not suffice.
-    rows : int, default 50_000
-        About how many rows a batch has, ≥ 1.
-
-    Examples
-    --------
-    >>> from datetime import date, datetime
-    >>> from features.frames import tables_from_frames
-    >>> orders = pa.table({"customer_id": ["b", "a"], "time": [datetime(2026, 1, 5)] * 2, "amount": [9.5, 3.0]})
-    >>> batches = stream_features(tables_from_frames({"orders": orders}), [date(2026, 1, 15)], by_customer=True)
-    >>> [batch.column("customer_id").to_pylist() for batch in batches]
-    [['a', 'b']]
-    """
-    shape = _shape(tables)
-    if shape is None:
-        cuts = with_calendar(as_of_table(as_of), tables)
-        found = features_at(tables, cuts, tables.facts, settled=tables.settled)
-        asked = found.order_by("customer_id") if by_customer else found
-        yield from tables.con.to_pyarrow_batches(asked, chunk_size=rows)
-        return
-    order = "ORDER BY customer_id" if by_customer else ""
-    for share in tables.shares_of(len(set(as_of))):
-        plan = _prepared(tables, shape, as_of, share)
-        for batch in tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows):
-            yield batch.cast(plan.schema)
-    tables.still()
-
-
-def _prepared(tables: Tables, shape: _Shape, as_of: Sequence[date], share: Share) -> Plan:
+def prepared(tables: Tables, shape: Shape, as_of: Sequence[date], share: Share) -> Plan:
     """The plan of these tables, with the days, and all that is known of some customers, before it."""
     plan, engine = _compiled(shape, kept_facts=True), tables.con.con
-    events = {_IN_HAND + name: getattr(tables, name) for name in EVENT_TABLES if name in tables.present}
-    for name, rows in {FACTS: tables.moving, SETTLED: tables.settled, **events}.items():
+    for name, rows in views_of(tables).items():
         some = tables.con.compile(within(rows, share))
         engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {some}")
     engine.register(AS_OF, as_of_days(as_of))
     return plan
+
+
+def views_of(tables: Tables) -> dict[str, ir.Table]:
+    """What a `prepared` plan reads of the customers, by the name it reads it under."""
+    events = {_IN_HAND + name: getattr(tables, name) for name in EVENT_TABLES if name in tables.present}
+    return {FACTS: tables.moving, SETTLED: tables.settled, **events}
 
 
 class FeatureEngine:
@@ -330,7 +302,10 @@ def _named(tables: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in TABLES if name == "orders" or name in tables)
 
 
-def _shape(tables: Tables) -> _Shape | None:
+def shape_of(tables: Tables) -> Shape | None:
+    """What a statement depends on: names and columns of the tables; None where they do not stand in DuckDB under their
+    names.
+    """
     stored = {name: getattr(tables, name) for name in tables.present}
     if tables.calendar is not None:
         stored[CALENDAR] = tables.calendar
@@ -345,7 +320,7 @@ def _stands(table: ir.Table, name: str) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
+def _compiled(shape: Shape, *, kept_facts: bool) -> Plan:
     tables, cuts = _unbound(shape, in_hand=kept_facts), ibis.table({"as_of": "date"}, name=AS_OF)
     known = with_calendar(cuts, tables)
     if kept_facts:
@@ -359,7 +334,7 @@ def _compiled(shape: _Shape, *, kept_facts: bool) -> Plan:
     return Plan(_sql(found), found.schema().to_pyarrow(), _sql(known), _sql(alone))
 
 
-def _unbound(shape: _Shape, *, in_hand: bool) -> Tables:
+def _unbound(shape: Shape, *, in_hand: bool) -> Tables:
     some = EVENT_TABLES if in_hand else ()
     stored: dict[str, Any] = {
         name: ibis.table(schema, name=_IN_HAND + name if name in some else name) for name, schema in shape

@@ -121,7 +121,7 @@ def check_writable(path: Path) -> None:
 
 
 def publish_file(
-    path: Path, write: Callable[[Path], None], *, rows: int | None = None, kind: str = ""
+    path: Path, write: Callable[[Path], None], *, rows: int | Callable[[], int] | None = None, kind: str = ""
 ) -> Manifest:
     """Write a file whole and put it, with its manifest, in the place of the earlier one.
 
@@ -131,8 +131,8 @@ def publish_file(
         The output.
     write : callable
         Called with the path of an empty file (mode 0600) beside the output; fills it.
-    rows : int, optional
-        Rows the file holds.
+    rows : int or callable, optional
+        Rows the file holds; called once it is written.
     kind : str, optional
         What the file holds.
 
@@ -165,7 +165,8 @@ def publish_file(
                 _recover(path)
                 write(new_file(part))
                 settle(part)
-                made = Manifest(path.name, rows, sha256_file(part), part.stat().st_size, kind, _program())
+                count = rows() if callable(rows) else rows
+                made = Manifest(path.name, count, sha256_file(part), part.stat().st_size, kind, _program())
                 new_file(pending).write_text(json.dumps(asdict(made), indent=2) + "\n", encoding="utf-8")
                 settle(pending)
                 sync_folder(path.parent)

@@ -54,9 +54,9 @@ def score_streamed(
     from dataclasses import replace
 
     from features.customer_facts import customer_facts, opted_out
-    from features.plan import stream_features
     from features.progress import part_of, silent
     from features.publish import output_lock, sweep_parts
+    from features.streams import stream_features
     from retain.as_of import as_of_day
     from retain.champion import champion_scorer
     from retain.reading import read_tables

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,8 +19,8 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.files import explained, new_file, rename, settle
 from features.publish import sha256_file
+from serving.work_folder import WorkFolder
 
 __all__ = ["ORDER", "ROWS", "TOP", "Place", "Run", "RunFolder", "digest", "in_order", "up_to"]
 
@@ -35,7 +33,6 @@ ROWS, TOP = "run", "top"
 Place: TypeAlias = tuple[float, str]
 """Where a row stands in the list: less the value at stake, and the customer; the smaller comes first."""
 
-_KEY = "key.json"
 _INDEXED_ROWS = 512
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -71,37 +68,12 @@ class Run:
     totals: dict[str, float] = field(default_factory=dict)
 
 
-class RunFolder:
-    """The runs of one list.
-
-    Parameters
-    ----------
-    out : Path
-        The list to be; the folder stands beside it, private. The caller holds the list's lock.
-    key : mapping
-        What all runs depend on besides their features. Runs of another key are thrown away.
-    """
-
-    def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
-        self._out = out
-        self.path = self.beside(out)
-        self.key = json.dumps(key, sort_keys=True)
-        with explained(out):
-            if not self.path.is_dir() or _read(self.path / _KEY) != self.key:
-                self.drop()
-                self.path.mkdir(mode=0o700)
-                self._keep(_KEY, self.key)
-            for left in self.path.glob(".*.part"):
-                left.unlink()
-
-    @staticmethod
-    def beside(out: Path) -> Path:
-        """Where the runs of a list stand."""
-        return out.with_name(f".{out.name}.work")
+class RunFolder(WorkFolder):
+    """The runs of one list (`serving.work_folder`)."""
 
     def kept(self, number: int, source: str) -> Run | None:
         """The run of a batch, when it is there, whole, and of the same features."""
-        text = _read(self._record(number))
+        text = self.text(_record(number))
         try:
             run = Run(**json.loads(text or "{}"))
         except (ValueError, TypeError):
@@ -112,11 +84,10 @@ class RunFolder:
 
     def put(self, run: Run, rows: pa.Table, top: pa.Table | None = None) -> Run:
         """Keep a run, its rows and the features of the first of them, both in order; returns it with their SHA-256."""
-        with explained(self._out):
-            sha = self._write(ROWS, run.number, rows)
-            top_sha = "" if top is None else self._write(TOP, run.number, top)
-            whole = replace(run, sha256=sha, top_sha256=top_sha)
-            self._keep(self._record(run.number).name, json.dumps(asdict(whole)))
+        sha = self._written(ROWS, run.number, rows)
+        top_sha = "" if top is None else self._written(TOP, run.number, top)
+        whole = replace(run, sha256=sha, top_sha256=top_sha)
+        self.keep(_record(run.number), json.dumps(asdict(whole)))
         return whole
 
     def index(self, run: Run, kind: str) -> list[Place]:
@@ -160,47 +131,27 @@ class RunFolder:
             found[-1] = found[-1].slice(0, _before(found[-1], high))
         return pa.Table.from_batches(found)
 
-    def drop(self) -> None:
-        """Throw all runs away."""
-        if self.path.is_symlink() or self.path.is_file():
-            self.path.unlink()
-        elif self.path.exists():
-            shutil.rmtree(self.path)
-
     def _opened(self, kind: str, run: Run, columns: Sequence[str] | None = None) -> _Blocks:
-        return _Blocks(self._file(kind, run.number), columns)
+        return _Blocks(self.path / _file(kind, run.number), columns)
 
     def _has(self, kind: str, number: int, sha256: str) -> bool:
-        file = self._file(kind, number)
-        return file.is_file() and sha256_file(file) == sha256
+        return self.has(_file(kind, number), sha256)
 
-    def _write(self, kind: str, number: int, rows: pa.Table) -> str:
-        file = self._file(kind, number)
-        part = self._part(file)
-        sink: Any = pa.OSFile(str(new_file(part)), "wb")
-        with sink, pa.ipc.new_file(sink, rows.schema, options=_LZ4) as writer:
-            writer.write_table(rows, max_chunksize=_INDEXED_ROWS)
-        settle(part)
-        sha = sha256_file(part)
-        rename(part, file)
-        return sha
+    def _written(self, kind: str, number: int, rows: pa.Table) -> str:
+        def fill(part: Path) -> None:
+            sink: Any = pa.OSFile(str(part), "wb")
+            with sink, pa.ipc.new_file(sink, rows.schema, options=_LZ4) as writer:
+                writer.write_table(rows, max_chunksize=_INDEXED_ROWS)
 
-    def _keep(self, name: str, text: str) -> None:
-        part = self._part(self.path / name)
-        new_file(part).write_text(text, encoding="utf-8")
-        settle(part)
-        rename(part, self.path / name)
+        return sha256_file(self.write(_file(kind, number), fill))
 
-    def _part(self, path: Path) -> Path:
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.unlink(missing_ok=True)
-        return part
 
-    def _file(self, kind: str, number: int) -> Path:
-        return self.path / f"{kind}-{number:05d}.arrow"
+def _file(kind: str, number: int) -> str:
+    return f"{kind}-{number:05d}.arrow"
 
-    def _record(self, number: int) -> Path:
-        return self.path / f"{ROWS}-{number:05d}.json"
+
+def _record(number: int) -> str:
+    return f"{ROWS}-{number:05d}.json"
 
 
 _ORDER_NAMES = [name for name, _ in ORDER]
@@ -265,10 +216,3 @@ def up_to(rows: pa.RecordBatch | pa.Table, place: Place) -> int:
     """How many of some rows in order stand at a place or before it."""
     count = _before(rows, place)
     return count + (count < rows.num_rows and _place(rows, count) == place)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -32,7 +32,7 @@ from features.errors import InputError, NotEnoughData
 from features.progress import Progress, part_of, silent
 from features.publish import output_lock, publish_dir
 from serving.list_batches import list_batch, read_features
-from serving.list_folder import RECORD, check_list_folder, write_part, write_record
+from serving.list_folder import RECORD, check_list_folder, part_name, write_part, write_record
 from serving.list_runs import ORDER, ROWS, TOP, Place, Run, RunFolder, digest, in_order, up_to
 from serving.scorer import Scorer
 
@@ -210,7 +210,7 @@ class _Stream:
             found = self._merged(ROWS, runs, indexes, low, high)
             if told is not None:
                 found = self._with_reasons(found, runs, told, low, high)
-            return write_part(found, to, number, tag)
+            return write_part(found, to / part_name(number, tag))
 
         files = []
         tasks = (partial(write, number, *between) for number, between in enumerate(ends))

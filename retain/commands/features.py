@@ -12,7 +12,12 @@ from retain.console import Screen
 from retain.reading import read_tables
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from features.progress import Progress
+    from features.tables import Tables
     from retain.config import Project
+    from serving.streamed_features import WrittenFeatures
 
 __all__ = ["features"]
 
@@ -23,7 +28,12 @@ def features(
     path: ConfigOption = _USUAL,
     as_of: AsOfOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv or .xlsx.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write: .parquet, .csv or .xlsx; a name without an ending is a folder of Parquet files.",
+        ),
     ] = None,
     catalogue: Annotated[bool, typer.Option("--catalogue", help="Print what every column means.")] = False,
     test: Annotated[
@@ -50,24 +60,55 @@ def features(
         show(screen, lang)
         return
     if out is None:
-        raise ConfigError("--out FILE says where to write the customer table (.parquet, .csv or .xlsx)")
+        raise ConfigError(
+            "--out says where to write the customer table: a file (.parquet, .csv or .xlsx) or a folder"
+        )
     screen.result(*_write(screen, load_config(path), as_of, out))
 
 
 def _write(screen: Screen, project: Project, as_of: str | None, out: Path) -> tuple[dict[str, Any], str]:
-    from features.plan import fetch_features
-    from retain.as_of import as_of_day
-    from serving.lists import check_list, write_list
+    from contextlib import ExitStack
 
-    check_list(out)
-    with screen.progress("reading ") as progress:
-        tables = read_tables(screen, project, progress)
+    from features.progress import part_of, silent
+    from features.publish import output_lock, sweep_parts
+    from retain.as_of import as_of_day
+    from retain.streamed_runs import is_folder
+    from serving.list_folder import check_list_folder
+    from serving.lists import check_list
+
+    check_list_folder(out, "features") if is_folder(out) else check_list(out)
+    for done in sweep_parts(out.parent):
+        screen.note(done)
+    with ExitStack() as held:
+        held.enter_context(output_lock(out))
+        progress = held.enter_context(screen.progress()) or silent
+        tables = read_tables(screen, project, part_of(progress, 0.0, 0.4))
         day = as_of_day(tables, project.config.run, as_of)
-        found = fetch_features(tables, [day]).sort_by("customer_id")
-        tables.con.disconnect()  # the file takes the memory that the tables took
-        manifest = write_list(found.to_pandas(), out)
-    document = {"file": str(out), "as_of": day.isoformat(), "rows": manifest.rows, "sha256": manifest.sha256}
-    return document, f"{out}: {manifest.rows:,} customers as of {day.isoformat()}"
+        made = _written(tables, day, out, part_of(progress, 0.4, 1.0))
+    document = {"file": str(out), "as_of": day.isoformat(), "rows": made.rows, "sha256": made.sha256}
+    told = f"{out}: {made.rows:,} customers as of {day.isoformat()}"
+    if is_folder(out):
+        document["files"] = made.files
+        told += f" in {made.files:,} files" if made.files > 1 else " in 1 file"
+    if made.kept:
+        told += f"\n{made.kept:,} files were there already from a run that was stopped"
+    return document, told
+
+
+def _written(tables: Tables, day: date, out: Path, progress: Progress) -> WrittenFeatures:
+    """Streamed; but for CSV and Excel, which are written from memory."""
+    from features.plan import fetch_features
+    from retain.streamed_runs import is_folder
+    from serving.lists import write_list
+    from serving.streamed_features import WrittenFeatures, write_feature_file, write_feature_folder
+
+    if is_folder(out) or out.suffix.lower() == ".parquet":
+        write = write_feature_folder if is_folder(out) else write_feature_file
+        return write(tables, day, out, progress=progress)
+    found = fetch_features(tables, [day]).sort_by("customer_id")
+    tables.con.disconnect()  # the file takes the memory that the tables took
+    manifest = write_list(found.to_pandas(), out)
+    return WrittenFeatures(found.num_rows, 1, 0, manifest.sha256)
 
 
 def _print_catalogue(screen: Screen, lang: Literal["en", "zh"]) -> None:

@@ -16,8 +16,9 @@ import features.tables
 from features.days import settled_days
 from features.frames import tables_from_frames
 from features.pipeline import customer_features
-from features.plan import fetch_features, stream_features
+from features.plan import fetch_features
 from features.snapshot import as_of_table, unsettled
+from features.streams import stream_features
 from retain.shop import ShopSettings, simulate
 from tests.features.feature_runs import random_events, random_shop, same_bits, table
 

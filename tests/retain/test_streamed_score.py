@@ -58,3 +58,16 @@ def test_number_of_reasons_is_for_folders_and_is_a_number(config: Path, tmp_path
     said = score(config, tmp_path / "list", "--reasons", "few")
     assert (said.code, "--reasons 'few' is none of" in said.err) == (2, True)
     assert score(config, tmp_path / "list", "--reasons", "7").document["reasons"] == 7
+
+
+def test_features_go_into_a_folder_with_the_rows_of_the_file(config: Path, tmp_path: Path) -> None:
+    words = ("features", "-c", config, "--as-of", "2025-07-01", "--quiet", "--out")
+    file = retain(*words, tmp_path / "day.parquet", "--json").document
+    folder = retain(*words, tmp_path / "day", "--json").document
+    rows, wanted = pq.read_table(tmp_path / "day"), pq.read_table(tmp_path / "day.parquet")
+    assert rows.equals(wanted.cast(rows.schema))
+    assert (file["rows"], folder["rows"], folder["files"]) == (len(IDS), len(IDS), 1)
+    said = retain(*words, tmp_path / "day")
+    assert said.out.strip().endswith(f"{len(IDS)} customers as of 2025-07-01 in 1 file")
+    (tmp_path / "day" / "mine.txt").write_text("mine")
+    assert retain(*words, tmp_path / "day").code == 4

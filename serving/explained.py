@@ -9,8 +9,9 @@ from itertools import islice
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from serving.json_columns import number_texts
+from serving.json_columns import number_texts, row_texts
 from serving.move_texts import MODEL
 from serving.reason_texts import GROUP_CODES, QUOTED
 
@@ -58,16 +59,16 @@ class Explained:
             yield from self._block(slice(start, start + _BLOCK))
 
     def _block(self, rows: slice) -> Iterator[tuple[str, str]]:
-        """Some customers at a time: as Python's own numbers the tables take several times their memory."""
+        """Some customers at a time: as texts the tables take several times their memory."""
         weights = self.groups.iloc[rows]
-        parts = [_records(weights), _records(_short(self.quantities.iloc[rows]), zeros=True)]
-        moves = {}
+        known = _records(weights, zeros=False), _records(_short(self.quantities.iloc[rows]), zeros=True)
+        names, parts = ["groups", "quantities"], list(known)
         if self.moved is not None:
-            moved = self.moved.loc[weights.index.intersection(self.moved.index)]
-            moves = dict(zip(moved.index, _records(moved, zeros=True), strict=True))
-        for customer, groups, quantities in zip(weights.index, *parts, strict=True):
-            more = f',"moved":{moves[customer]}' if customer in moves else ""
-            yield str(customer), f'{{"groups":{groups},"quantities":{quantities}{more}}}'
+            there = self.moved.index.get_indexer(weights.index)
+            moves = _records(self.moved.take(there[there >= 0]), zeros=True)
+            places = np.cumsum(there >= 0) - 1
+            names, parts = [*names, "moved"], [*parts, moves.take(pa.array(places, mask=there < 0))]
+        yield from zip(map(str, weights.index), row_texts(names, parts, gaps=True).to_pylist(), strict=True)
 
     @classmethod
     def read(cls, rows: Iterable[tuple[str, str]]) -> Explained:
@@ -103,19 +104,11 @@ class Scored:
     replayed: pd.DataFrame | None = None
 
 
-def _records(frame: pd.DataFrame, *, zeros: bool = False) -> Iterator[str]:
+def _records(frame: pd.DataFrame, *, zeros: bool) -> pa.Array:
     """Each row as a JSON object, less what is missing and, unless asked for, what is zero."""
     values = frame.to_numpy(np.float64)
-    kept = ~np.isnan(values) if zeros else values != 0
-    # the names are columns of the product, which need no escapes
-    cells = [
-        [f'"{name}":{text}' if there else "" for text, there in zip(texts, known, strict=True)]
-        for name, texts, known in zip(
-            frame.columns, map(number_texts, values.T), kept.T.tolist(), strict=True
-        )
-    ]
-    for row in zip(*cells, strict=True):
-        yield "{" + ",".join(filter(None, row)) + "}"
+    kept = values if zeros else np.where(values == 0, np.nan, values)
+    return row_texts(list(frame.columns), [number_texts(column) for column in kept.T], gaps=True)
 
 
 def _short(frame: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from features.frames import connect
 from features.snapshot import known_before
 from features.tables import Tables
 from serving.event_log import Counted, EventLog, counted_events
-from serving.state_tables import StateTables
+from serving.state_tables import StateTables, insert_many
 from serving.store import LATEST, RunInfo
 
 __all__ = ["Histories", "History", "Known"]
@@ -139,11 +139,9 @@ class Histories:
         kept = 0
         for batch in _texts(tables, columns, run, left_out):
             ids, texts = (column.to_pylist() for column in batch.columns)
-            rows = [
-                {"head": head, "customer_id": i, "rows": text} for i, text in zip(ids, texts, strict=True)
-            ]
+            rows = [(head, i, text) for i, text in zip(ids, texts, strict=True)]
             with self._tables.writing() as connection:
-                connection.execute(sa.insert(_histories), rows)
+                insert_many(connection, _histories, rows)
             kept += len(rows)
         return kept
 

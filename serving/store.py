@@ -17,12 +17,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from features.errors import InputError
 from serving.explained import Explained
-from serving.json_columns import column_texts, row_template
-from serving.state_tables import StateTables
+from serving.json_columns import column_texts, row_texts
+from serving.state_tables import StateTables, insert_many
 
 __all__ = ["LATEST", "LEFT_OUT", "SCORES", "RunInfo", "Store"]
 
@@ -167,9 +169,11 @@ class Store:
             connection.execute(sa.delete(SCORES))
             connection.execute(sa.delete(_runs).where(_runs.c.run_id == run.run_id))
             connection.execute(sa.insert(_runs), _record(run))
+            # by customer, as the key's index is kept: in the order of the list every row hits another page
+            order = pc.sort_indices(pa.array(frame["customer_id"], pa.string())).to_numpy()
             for start in range(0, len(frame), BATCH):
-                rows = _rows(frame.iloc[start : start + BATCH])
-                connection.execute(sa.insert(SCORES), [{"run_id": run.run_id, **row} for row in rows])
+                rows = _rows(frame.iloc[order[start : start + BATCH]])
+                insert_many(connection, SCORES, [(run.run_id, *row) for row in rows])
             connection.execute(sa.delete(LEFT_OUT))
             for some in _batched(sorted(left_out), BATCH):
                 connection.execute(sa.insert(LEFT_OUT), [{"customer_id": customer} for customer in some])
@@ -238,10 +242,8 @@ class Store:
         kept = [] if before is None else [before.run_id]
         connection.execute(sa.delete(_explanations).where(_explanations.c.run_id.not_in(kept)))
         if explained is not None:
-            names = ("run_id", "customer_id", "row")
             for rows in _batched(explained.rows(), BATCH):
-                values = [dict(zip(names, (run.run_id, *row), strict=True)) for row in rows]
-                connection.execute(sa.insert(_explanations), values)
+                insert_many(connection, _explanations, [(run.run_id, *row) for row in rows])
 
     def close(self) -> None:
         """Let go of the database."""
@@ -274,19 +276,18 @@ def _batched(rows: Iterable[_Row], size: int) -> Iterator[list[_Row]]:
         yield some
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[dict[str, str]]:
+def _rows(frame: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Ids, and rows as JSON texts."""
     # reasons stand last, so that who does not want them cuts the text
     told = sorted(name for name in frame.columns if name.startswith("reasons"))
     names = [*(name for name in frame.columns if name not in told), *told]
-    row = row_template(names)
     try:
         columns = [column_texts(frame[name]) for name in names]
     except TypeError as error:
         raise InputError(f"scores: {error}. Give text, numbers, flags, dates or lists of them.") from None
     except ValueError:
         raise InputError("scores: a value is infinite or, inside a list, not a number. Repair it.") from None
-    for customer, values in zip(frame["customer_id"].tolist(), zip(*columns, strict=True), strict=True):
-        yield {"customer_id": customer, "row": row % values}
+    return zip(frame["customer_id"].tolist(), row_texts(names, columns).to_pylist(), strict=True)
 
 
 def _run_before(connection: sa.Connection, as_of: date) -> RunInfo | None:

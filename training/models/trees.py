@@ -11,6 +11,7 @@ import pandas as pd
 
 from training.models.one_row import OneRow
 from training.models.rows import Places, Rows, matrix_of, places_of
+from training.models.tree_shares import TreeShares
 
 __all__ = ["Trees"]
 
@@ -43,6 +44,10 @@ class Trees:
         """Columns the trees were grown on, in their order."""
         return tuple(self.booster.feature_name())
 
+    @cached_property
+    def _shares(self) -> TreeShares | None:
+        return TreeShares.of(self.booster)
+
     def raw(self, features: pd.DataFrame | Rows) -> Floats:
         """Raw scores (log-odds or log), one per row."""
         matrix = self._columns(features)
@@ -55,7 +60,9 @@ class Trees:
     def parts(self, features: pd.DataFrame | Rows) -> Rows:
         """The same as a matrix with names."""
         matrix = self._columns(features)
-        return Rows((*self.names, "base"), self._ask(matrix, pred_contrib=True))
+        shares = self._shares
+        found = self._ask(matrix, pred_contrib=True) if shares is None else shares(matrix)
+        return Rows((*self.names, "base"), found)
 
     def _columns(self, features: pd.DataFrame | Rows) -> Floats:
         """The trees' columns; looking up a hundred names takes as long as the trees do, so places are kept."""

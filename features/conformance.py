@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,10 +22,12 @@ from ibis.common.exceptions import UnsupportedArgumentError, UnsupportedOperatio
 
 from features.contract import TABLES
 from features.days import day_facts
+from features.dialect import portable
 from features.family import Family, nothing
 from features.frames import connect
 from features.labels import labels
 from features.made_up_shops import MadeUpShop, made_up_shops
+from features.own_features import own_files
 from features.pipeline import FAMILIES, features_at, with_calendar
 from features.progress import Progress
 from features.prune import only_columns
@@ -45,8 +48,9 @@ _MESSAGE_LETTERS = 300
 class Finding:
     """One column of one shop: ``equal``, ``differs`` (with the worst difference) or ``failed`` (with the message).
 
-    ``part`` is the step (``days``, ``facts``, ``features``, ``labels``), ``family`` the family of features or the
-    table that the column belongs to. A step that fails as a whole has ``*`` for its columns.
+    ``part`` is the step (``days``, ``facts``, ``features``, ``labels``), ``family`` the family of features, the file of
+    features of the user's own, or the table that the column belongs to. A step that fails as a whole has ``*`` for its
+    columns.
     """
 
     shop: str
@@ -153,11 +157,23 @@ def _checked(con: Any, shop: MadeUpShop) -> Iterator[Finding]:
             yield Finding(shop.name, "tables", "tables", "*", "failed", math.inf, _told(error))
             return
         for step in _steps(shop):
-            expected = mine.con.to_pyarrow(step.build(mine, shop))
+            expected = _run(mine.con, step.build(mine, shop))
+            if isinstance(expected, str):
+                yield from _never_right(step, shop, mine, expected)
+                continue
             found = list(_compared(step, shop, expected, theirs))
             yield from found
             if step.part == "facts" and any(finding.state == "failed" for finding in found):
                 return  # features and labels are made of them
+
+
+def _never_right(step: _Step, shop: MadeUpShop, mine: Tables, told: str) -> Iterator[Finding]:
+    """Features of the user's own that DuckDB itself cannot compute here: nothing there is to be equal to."""
+    built = step.build(mine, shop)
+    for name, columns in (step.families or {step.part: ()}).items():
+        message = _run(mine.con, only_columns(built, [*step.keys, *columns])) if columns else told
+        if isinstance(message, str):
+            yield Finding(shop.name, step.part, name, "*", "failed", math.inf, f"in DuckDB itself: {message}")
 
 
 def _compared(step: _Step, shop: MadeUpShop, expected: pa.Table, theirs: Tables) -> Iterator[Finding]:
@@ -241,14 +257,16 @@ def _steps(shop: MadeUpShop) -> list[_Step]:
         for name in shop.tables
     ]
     families: dict[str, tuple[str, ...]] = {}
+    own = {name: file.path.name for file in own_files() for name in file.family.names}
     for family in FAMILIES:
-        name = _family_name(family)
+        name = own.get(family.names[0]) or _family_name(family)
         families[name] = (*families.get(name, ()), *family.names)
     return [
         *days,
         _Step("facts", lambda tables, _: _facts(tables), ("customer_id", "day", "known_day")),
         _Step("features", _features, ("as_of", "customer_id"), families),
         _Step("labels", _labels, ("as_of", "customer_id")),
+        *([_Step("labels", _terms, _TERMS, {"contracts": ("rows",)})] if "contracts" in shop.tables else []),
     ]
 
 
@@ -270,7 +288,29 @@ def _facts(tables: Tables) -> ir.Table:
 
 
 def _labels(tables: Tables, shop: MadeUpShop) -> ir.Table:
-    return labels(tables, shop.as_of, shop.horizons_days)
+    """Orders and value in each horizon, and churn: no order in it."""
+    found = labels(tables, shop.as_of, shop.horizons_days)
+    churn = {f"churn_{h}d": (found[f"orders_{h}d"] <= 0).cast("int64") for h in shop.horizons_days}
+    return portable(found.mutate(**churn), tables.con)
+
+
+_TERMS = ("customer_id", "start_day", "end_day", "cancelled_day", "known_day", "plan", "monthly_charge")
+
+
+def _terms(tables: Tables, _: MadeUpShop) -> ir.Table:
+    """Terms as they are known, in days of the business: who ends a contract, and when, is read from them alone."""
+    rows: Any = tables.contracts
+    none = {"end": "timestamp", "cancelled_at": "timestamp", "plan": "string", "monthly_charge": "float64"}
+    there = {n: rows[n] if n in rows.columns else ibis.null(kind) for n, kind in none.items()}
+    days = {
+        "start_day": rows.start.date(),
+        "end_day": there["end"].date(),
+        "cancelled_day": there["cancelled_at"].date(),
+    }
+    terms = rows.select(
+        "customer_id", "known_day", **days, plan=there["plan"], monthly_charge=there["monthly_charge"]
+    )
+    return terms.group_by(list(_TERMS)).aggregate(rows=terms.count())
 
 
 _DAYS = ("rows", "same_day", "hours", "minutes", "weekday", "day_of_year", "week", "month", "year")
@@ -307,7 +347,14 @@ def written(con: Any, shop: MadeUpShop) -> Iterator[Tables]:
         rows[CALENDAR] = _calendar_near(shop)
     with ExitStack() as stack:
         made = {name: _write(con, prefix + name, table, stack) for name, table in rows.items()}
+        stack.callback(_let_go, con, set(con._cache_name_to_entry))
         yield Tables(con=con, calendar=made.pop(CALENDAR, None), **made)
+
+
+def _let_go(con: Any, before: set[str]) -> None:
+    """What was kept of the tables goes before they do: an engine that looks at it again would miss them."""
+    for name in con._cache_name_to_entry.keys() - before:
+        con._finalize_cached_table(name)
 
 
 def _calendar_near(shop: MadeUpShop) -> pa.Table:

@@ -1,34 +1,41 @@
 """What engines other than DuckDB do otherwise, made the same by rewriting the expression for them.
 
 The features are written once and mean what DuckDB makes of them. Where another engine gives another answer to the
-same words, the words are replaced here, in the whole expression at once; what DuckDB runs is never touched.
+same words, the words are replaced here, in the whole expression at once; what DuckDB runs is never touched. The rules
+stand in `features.dialect_rules`, those of one engine in `features.dialect_engines`.
 
 =============================  ===================================================================
 What                           Why
 =============================  ===================================================================
 rounding of halves             PostgreSQL and others round a half to the even neighbour, DuckDB away from zero
+rounding to decimal places     others round the number as it is written, DuckDB as it is held
 exp of large negative numbers  PostgreSQL refuses results too small for a float, which are 0 elsewhere
 flags cast to numbers          PostgreSQL casts them to 32 bits only
-sums of whole numbers          PostgreSQL gives numbers without bounds, which the driver hands over as decimals
+sums, means, fractions         PostgreSQL gives numbers without bounds, which the driver hands over as decimals
+division by zero               PostgreSQL and Spark end the statement; DuckDB says infinity, or no number
+hours, months between moments  others count the whole ones that passed, DuckDB those that began
+first, last in an order        PostgreSQL has no such aggregates, Spark none with an order
+texts that may be numbers      PostgreSQL has no cast that tries
+fractions cast to whole        Spark drops what stands behind the point, DuckDB rounds
+numbers
+NaN of what is missing         no in Spark, missing in DuckDB; nothing is infinite by the word of ibis for Spark
+seconds, year of the week      Spark has fractions of seconds, and no such year
 =============================  ===================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import ibis
-import ibis.expr.datatypes as dt
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
+
+from features.dialect_engines import OTHERS, POSTGRES, SPARK
+from features.dialect_rules import replaced
 
 __all__ = ["kept", "portable"]
 
 _AS_DUCKDB = frozenset({"duckdb"})
-_SPARK = "pyspark"
-# exp(-700) is 1e-304: whatever is weighted with less has long been rounded to nothing.
-_LEAST_EXPONENT = -700.0
+_RULES = {"postgres": POSTGRES, "pyspark": SPARK}
 
 
 def portable(expression: ir.Table, con: Any) -> ir.Table:
@@ -42,16 +49,14 @@ def portable(expression: ir.Table, con: Any) -> ir.Table:
 
     Examples
     --------
+    >>> import ibis
     >>> table = ibis.table({"x": "float64"}, name="t").select(y=lambda t: t.x.round())
     >>> portable(table, None) is table
     True
     """
     if con is None or con.name in _AS_DUCKDB:
         return expression
-    rules = dict(_RULES)
-    if con.name == _SPARK:  # it rounds halves away from zero, and small results of exp are 0
-        rules = {ops.Aggregate: _RULES[ops.Aggregate]}
-    found: ir.Table = expression.op().replace(_Replacer(rules)).to_expr()
+    found: ir.Table = replaced(expression.op(), _RULES.get(con.name, OTHERS)).to_expr()
     return found
 
 
@@ -65,57 +70,3 @@ def kept(table: ir.Table) -> ir.Table:
     except Exception:  # noqa: BLE001 - each engine has errors of its own; what is wrong with the rows is told when asked
         return table
     return found
-
-
-class _Replacer:
-    """Rebuilds each node of an expression from its rebuilt parts, and replaces those that have a rule."""
-
-    def __init__(self, rules: dict[type, Callable[[Any], Any]]) -> None:
-        self.rules = rules
-
-    def __call__(self, node: Any, parts: dict[str, Any] | None) -> Any:
-        rebuilt = node.__recreate__(parts) if parts else node
-        rule = self.rules.get(type(rebuilt))
-        return rule(rebuilt) if rule else rebuilt
-
-
-def _round(node: ops.Round) -> ops.Node:
-    """Halves away from zero, exactly: the part behind the point of a float is a float."""
-    if not node.dtype.is_integer():
-        return node
-    value = node.arg.to_expr()
-    size = value.abs()
-    whole = size.floor()
-    up = whole + ibis.ifelse(size - whole.cast("float64") >= 0.5, 1, 0)
-    return ibis.ifelse(value < 0, -up, up).op()
-
-
-def _exp(node: ops.Exp) -> ops.Node:
-    power = node.arg.to_expr()
-    return ibis.ifelse(power < _LEAST_EXPONENT, 0.0, node.to_expr()).op()
-
-
-def _cast(node: ops.Cast) -> ops.Node:
-    from_flag = node.arg.dtype.is_boolean() and node.to.is_numeric() and not node.to.is_int32()
-    return ops.Cast(ops.Cast(node.arg, dt.int32), node.to) if from_flag else node
-
-
-def _aggregate(node: ops.Aggregate) -> ops.Node:
-    metrics = {
-        name: value.replace(_Replacer({ops.Sum: _whole_sum}), filter=ops.Value)
-        for name, value in node.metrics.items()
-    }
-    return ops.Aggregate(parent=node.parent, groups=node.groups, metrics=metrics)
-
-
-def _whole_sum(node: ops.Sum) -> ops.Node:
-    """A cast of a number to its own type is left out of an expression, unless the node is made by hand."""
-    return ops.Cast(node, node.dtype) if node.dtype.is_integer() else node
-
-
-_RULES: dict[type, Callable[[Any], Any]] = {
-    ops.Round: _round,
-    ops.Exp: _exp,
-    ops.Cast: _cast,
-    ops.Aggregate: _aggregate,
-}

@@ -28,7 +28,7 @@ _KEYS = ("as_of", "customer_id")
 _KINDS = {"id": "string", "text": "string", "money": "float64", "number": "float64", "flag": "boolean"}
 _CHANCE = (
     "RandomScalar", "RandomUUID", "TimestampNow", "DateNow", "TimeNow", "ApproxCountDistinct", "ApproxMedian",
-    "ApproxQuantile", "ApproxMultiQuantile", "Arbitrary",
+    "ApproxQuantile", "ApproxMultiQuantile", "Arbitrary", "Mode",
 )  # fmt: skip
 _BY_PLACE = ("First", "Last", "ArrayCollect", "GroupConcat")
 _ACROSS = (ops.Reduction, ops.Analytic, ops.WindowFunction)
@@ -200,7 +200,8 @@ class _Guard:
             raise self._fault(
                 name, f"is {value.type()}, not a number; a condition becomes one by .cast('int64')"
             )
-        number = value.cast("float64")
+        # Made by hand, or left out where the books say float64, though an engine gives decimals.
+        number = ops.Cast(value, "float64").to_expr()
         number = ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
         return number.fill_null(0.0) if name in self.family.fill else number
 

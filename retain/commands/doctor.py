@@ -34,11 +34,12 @@ def doctor(
 ) -> None:
     """Check machine, folder and configuration; or, with --backend, an engine of your own.
 
+    The engine is asked for your own features too, where the configuration names their folder.
     Exit code 3 when something is unsafe, 1 when something is broken or an engine differs, else 0.
     """
     screen = Screen(json=json, quiet=quiet)
     if backend is not None:
-        _engine(backend, screen)
+        _engine(backend, path, screen)
         return
     from rich import box
     from rich.table import Table
@@ -61,7 +62,11 @@ def doctor(
         raise typer.Exit(code)
 
 
-def _engine(url: str, screen: Screen) -> None:
+def _engine(url: str, path: Path, screen: Screen) -> None:
+    if path.exists():
+        from retain.config import load_config
+
+        load_config(path)  # a folder of own features that is not there, or another one, is told
     from retain.engine_report import examine_engine
 
     with screen.progress() as progress:

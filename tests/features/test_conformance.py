@@ -30,8 +30,11 @@ def test_another_duckdb_gives_the_same_and_keeps_nothing() -> None:
     assert (report.ok, report.faults, report.worst) == (True, (), 0.0)
     assert columns(report, "whole", "features") == list(FEATURES)
     assert columns(report, "one customer", "labels") == [
-        f"{what}_{h}d" for h in (1, 30, 365) for what in ("orders", "value")
+        *(f"{what}_{h}d" for h in (1, 30, 365) for what in ("orders", "value")),
+        *(f"churn_{h}d" for h in (1, 30, 365)),
+        "rows",  # terms of contracts, of which their labels are made
     ]
+    assert {f.family for f in report.findings if f.part == "labels"} == {"labels", "contracts"}
     assert {f.family for f in report.findings if f.part == "features"} >= {"rfm", "campaigns", "loyalty"}
     left = engine.con.execute("SELECT table_name FROM information_schema.tables").fetchall()
     # A table of days that ibis makes for a moment goes when Python collects it.

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -14,7 +17,9 @@ from features.pipeline import FAMILIES, FEATURES
 from retain import cli
 from retain.console import Screen
 from retain.engine_report import EngineReport
+from tests.retain.own_feature_runs import of_the_guide
 
+ROOT = Path(__file__).resolve().parents[2]
 ONE = made_up_shops()[3:]
 
 
@@ -81,6 +86,46 @@ def test_an_address_that_leads_nowhere_is_told(
 ) -> None:
     assert cli.run(["doctor", "--backend", url]) == 2
     assert told in capsys.readouterr().err
+
+
+HASHED = """
+from features.family import ColumnDoc, Family
+DOCS = (ColumnDoc("hashed_ages", "Hashes", "散列", "number", "all", "sum of hash mod 7"),)
+FAMILY = Family("orders", DOCS, lambda days: {"hashed_ages": (days.age.hash() % 7).max()})
+"""
+# The shops are made before anything asks for features: those of the folder are fixed when one does.
+ONE_SHOP = (
+    "import sys; from features import made_up_shops as made; some = made.made_up_shops()[3:]; "
+    "made.made_up_shops = lambda: some; from retain.cli import main; sys.exit(main())"
+)
+
+
+def test_features_of_the_folder_are_asked_for_and_told_by_file(tmp_path: Path, postgres_url: str) -> None:
+    folder = tmp_path / "my_features"
+    folder.mkdir()
+    (folder / "month_start.py").write_text(of_the_guide(), encoding="utf-8")
+    (folder / "hashed.py").write_text(HASHED, encoding="utf-8")
+    (tmp_path / "retain.toml").write_text('[features]\nfolder = "my_features"\n')
+    words = ["doctor", "--backend", "env:SHOP_URL", "-c", str(tmp_path / "retain.toml"), "--json", "--quiet"]
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ONE_SHOP, *words],
+        env={**os.environ, "SHOP_URL": postgres_url, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1, said.stderr
+    states = {part["name"]: part["state"] for part in json.loads(said.stdout)["parts"]}
+    assert states.pop("hashed.py") == "differs"
+    assert "month_start.py" in states
+    assert set(states.values()) == {"equal"}
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "retain.toml"
+    path.write_text('[features]\nfolder = "my_feature"\n')
+    assert cli.run(["doctor", "--backend", "duckdb://", "-c", str(path)]) == 2
+    assert "there is no such folder; make it, or take the line out" in capsys.readouterr().err
 
 
 def report(*findings: Finding) -> EngineReport:

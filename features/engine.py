@@ -4,25 +4,26 @@ A table of the engine takes some 180 bytes a line as it is written and 20 once i
 does in memory only where it is asked. So large tables are written some rows at a time and compressed in between.
 """
 
-# ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.util import gen_name
 
-__all__ = ["SLICE_ROWS", "compact", "keep_compact", "numbered"]
+__all__ = ["SLICE_ROWS", "compact", "keep_compact", "written"]
 
 SLICE_ROWS = 1_000_000
 """Rows written at a time; a table of fewer is not worth compressing."""
 
-_NAME = "shop"
+KEPT_ROWS = 500_000
+"""Rows of kept tables written between two times of compressing them."""
+
+_NAME, _KEPT = "shop", "kept"
 
 
 def keep_compact(con: Any, limit_bytes: int) -> None:
@@ -50,37 +51,39 @@ def compact(engine: Any) -> None:
     engine.execute("CHECKPOINT")
 
 
-@contextmanager
-def numbered(con: Any, orders: ir.Table) -> Iterator[tuple[ir.Table, ir.Table]]:
-    """Customers with a number each, and the lines bought in numbers, as `features.many_days.many_day_facts` takes them.
+def written(engine: Any, parts: Iterable[Mapping[str, pa.Table]]) -> dict[str, str]:
+    """Rows of some kinds that come part by part, each kind in a compressed table of its own.
 
-    Texts are read once; what is sorted after are numbers of 32 bits. The tables are gone after the block.
+    The connection may be busy meanwhile giving the parts: the tables stand in a database of their own, which can be
+    compressed while something else is read.
+
+    Parameters
+    ----------
+    engine : duckdb connection
+    parts : iterable of mapping
+        Rows by kind; those of a kind have the same columns in all parts, and at least one part has them.
+
+    Returns
+    -------
+    dict
+        The table's name by kind, as a statement takes it.
     """
-    engine, lines = con.con, f"({con.compile(orders)})"
-    made: dict[str, str] = {}
+    writer, names, pending = engine.cursor(), dict[str, str](), 0
     try:
-        for column in ("customer_id", "product", "category"):
-            if column in orders.columns:
-                made[column] = gen_name("numbered")
-                engine.execute(
-                    f"CREATE TEMP TABLE {made[column]} AS SELECT {column}, CAST(row_number() OVER () AS INTEGER) AS place "
-                    f"FROM (SELECT DISTINCT {column} FROM {lines}) WHERE {column} IS NOT NULL"
-                )
-        made["bought"] = gen_name("bought")
-        things = [name for name in made if name not in ("customer_id", "bought")]
-        wanted = "".join(f", {made[name]}.place AS {name}" for name in things)
-        joins = "".join(f" LEFT JOIN {made[name]} ON lines.{name} = {made[name]}.{name}" for name in things)
-        engine.execute(
-            f"CREATE TEMP TABLE {made['bought']} AS SELECT c.place AS customer_no, day, known_day{wanted} "
-            f"FROM {lines} AS lines JOIN {made['customer_id']} AS c ON lines.customer_id = c.customer_id{joins} "
-            "WHERE amount > 0"
-        )
-        customers = con.sql(
-            f"SELECT customer_id, place AS customer_no FROM {made['customer_id']}",
-            schema={"customer_id": "string", "customer_no": "int32"},
-        )
-        kinds = {"customer_no": "int32", "day": "date", "known_day": "date"} | dict.fromkeys(things, "int32")
-        yield customers, con.sql(f"SELECT * FROM {made['bought']}", schema=kinds)
+        writer.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {_KEPT} (COMPRESS)")
+        for part in parts:
+            for kind, rows in part.items():
+                writer.register("part", rows)
+                if kind not in names:
+                    names[kind] = f'{_KEPT}.main."{gen_name(kind)}"'
+                    writer.execute(f"CREATE TABLE {names[kind]} AS FROM part LIMIT 0")
+                writer.execute(f"INSERT INTO {names[kind]} FROM part")
+                writer.unregister("part")
+                pending += rows.num_rows
+            if pending >= KEPT_ROWS:
+                writer.execute(f"CHECKPOINT {_KEPT}")
+                pending = 0
+        writer.execute(f"CHECKPOINT {_KEPT}")
     finally:
-        for name in made.values():
-            engine.execute(f"DROP TABLE IF EXISTS {name}")
+        writer.close()
+    return names

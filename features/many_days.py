@@ -1,114 +1,146 @@
-"""Day facts of many lines: each kind summed up on its own, from no more columns than it needs.
+"""Day facts of many lines: the engine sorts the lines by customer, and some customers at a time are summed up.
 
-`features.days.day_facts` carries every line, with all that is summed up of it, through a sort for each kind of thing
-that is told apart. That is quick for the lines of one customer and slow for those of a million. Here money is summed
-up without any sort, and what is sorted are lines of a few numbers: customers, products and categories are numbered
-first. The sums are the same whole numbers.
+The lines leave the engine as a stream in the order of customers, so that no more of them are held than a block and
+what the engine sorts, which goes to its disk where the limit of memory says so. Facts go back to the engine block by
+block. Nothing is summed up across customers, so that blocks of any size give the same rows.
 """
 
+# ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import duckdb
 import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.days import day_facts, money_of_lines, nlogn_step
+from features.day_gaps import MOVES, settle
+from features.day_sums import BOUGHT, KEYS, THINGS, Ints, sum_up
+from features.days import day_facts, money_of_lines, nlogn_step, settled_days
 
-__all__ = ["THINGS", "many_day_facts"]
+__all__ = ["BLOCK_LINES", "MOVING", "SETTLED", "many_day_facts"]
 
-THINGS = ("product", "category")
-"""Columns whose different values are counted."""
+SETTLED, MOVING = "settled_days", "moving_facts"
+"""Kinds of rows."""
 
-_MANY = {"product": "products", "category": "categories"}
-_KEYS = ("customer_id", "day", "known_day")
-_NUMBERED = ("customer_no", "day", "known_day")
+BLOCK_LINES = 250_000
+"""Lines summed up at a time, or all of a customer who has more."""
+
+BATCH_LINES = 60_000
+"""Lines taken from the engine at a time."""
+
+_RAW = ("amount", "quantity", "discount", "cost")
+_FLAGS = ("lines", "returns", "discounted_lines", "costed_lines")
 
 
-def many_day_facts(orders: ir.Table, customers: ir.Table, bought: ir.Table) -> ir.Table:
-    """The rows of `features.days.day_facts`, in no particular order.
+def many_day_facts(con: Any, orders: ir.Table) -> Iterator[dict[str, pa.Table]]:
+    """The rows of `features.days.day_facts` and `settled_days`, some at a time, by rising id and day.
 
     Parameters
     ----------
+    con : ibis DuckDB backend
+        Busy until the last rows are taken.
     orders : ir.Table
         Contract table ``orders`` with ``day`` and ``known_day``.
-    customers : ir.Table
-        ``customer_id, customer_no``: a number for each customer of the orders.
-    bought : ir.Table
-        ``customer_no, day, known_day`` and, where the orders have them, ``product`` and ``category`` of each line
-        with a positive amount, products and categories as numbers, missing where they are missing.
+
+    Yields
+    ------
+    dict
+        `SETTLED`: rows of `settled_days` and `features.day_gaps.MOVES`; `MOVING`: facts of the customers that it marks.
+        The facts of all others are their settled days.
+
+    Raises
+    ------
+    InputError
+        A sum does not fit into 64 bits.
     """
-    lines = orders.join(customers, "customer_id")
-    found = _beside(_money(lines), _orders(lines))
-    things = [thing for thing in THINGS if thing in bought.columns]
-    if things:
-        found = _beside(found, _told_apart(bought, things))
-    if "product" in things:
-        first = found.new_products
-        if "known_at" in orders.columns:
-            found = _beside(found, _late_day_products(bought))
-            first = found.new_day_products.fill_null(0) + found.late_day_products.fill_null(0)
-        found = found.mutate(day_products=first)
-    found = found.join(customers, "customer_no")
-    zero = ibis.literal(0, "int64")
-    sums = [name for name in day_facts(orders).schema().names if name not in _KEYS]
-    columns = {name: found[name].fill_null(0) if name in found.columns else zero for name in sums}
-    return found.select(*_KEYS, **columns)
+    block = _Block(orders)
+    with ThreadPoolExecutor(1) as other:
+        # The engine sorts and reads while what it gave before is summed up.
+        under_way: Future[dict[str, pa.Table]] | None = None
+        for lines in _blocks(_by_customer(con, orders)):
+            following = other.submit(block, lines)
+            if under_way is not None:
+                yield under_way.result()
+            under_way = following
+        if under_way is not None:
+            yield under_way.result()
 
 
-def _money(lines: ir.Table) -> ir.Table:
-    money = money_of_lines(lines)
-    lines = lines.select(*_NUMBERED, **money)
-    return lines.group_by(_NUMBERED).aggregate(**{name: _total(lines[name]) for name in money})
+class _Block:
+    """From lines of some customers to their days."""
+
+    def __init__(self, orders: ir.Table) -> None:
+        facts = day_facts(orders)
+        self._facts = facts.schema().to_pyarrow()
+        self._settled = settled_days(facts).schema().to_pyarrow().append(pa.field(MOVES, pa.bool_()))
+        self._steps = _Steps()
+
+    def __call__(self, lines: pa.Table) -> dict[str, pa.Table]:
+        facts = _table(sum_up(lines, self._steps), self._facts)
+        settled, moving = settle(facts)
+        return {SETTLED: _table(settled, self._settled), MOVING: moving}
 
 
-def _orders(lines: ir.Table) -> ir.Table:
-    """Different orders of a day, each counted where its first line arrived; without order ids a day is one order."""
-    lines = lines.filter(lines.amount > 0)
-    names = [name for name in ("customer_no", "day", "order_id") if name in lines.columns]
-    first = lines.group_by(names).aggregate(known_day=lines.known_day.min())
-    return first.group_by(_NUMBERED).aggregate(orders=first.count())
+def _by_customer(con: Any, orders: ir.Table) -> Iterator[pa.RecordBatch]:
+    """The lines with what each adds to the sums, by rising id of the customer."""
+    has = set(orders.columns)
+    told = [name for name in (*KEYS, "order_id", *THINGS) if name in has]
+    raw = [name for name in _RAW if name in has]
+    plain = orders.select(*told, *raw)
+    rows = f"SELECT * FROM ({con.compile(plain)}) ORDER BY customer_id"
+    lines = con.sql(rows, schema=plain.schema())
+    money = money_of_lines(lines) | {BOUGHT: lines.amount > 0}
+    small = {name: money[name].cast("int8") for name in (*_FLAGS, BOUGHT)}
+    late = {"known_at": ibis.literal(value=True)} if "known_at" in has else {}
+    found = lines.select(*told, **money | small | late)
+    yield from con.con.execute(con.compile(found)).to_arrow_reader(BATCH_LINES)
 
 
-def _told_apart(bought: ir.Table, things: Sequence[str]) -> ir.Table:
-    """Lines of known things, first lines of each, and what each line adds to Σ n·ln n."""
-    order = ["known_day", "day"]
-    windows = {thing: ibis.window(group_by=["customer_no", thing], order_by=order) for thing in things}
-    columns: dict[str, Any] = {
-        f"nth_{thing}": ibis.row_number().over(mine) for thing, mine in windows.items()
-    }
-    if "product" in windows:
-        columns["before"] = bought.day.lag().over(windows["product"])
-    lines = bought.mutate(**columns)
-    found: dict[str, Any] = {}
-    for thing in things:
-        known, nth = lines[thing].notnull(), lines[f"nth_{thing}"]
-        found[f"new_{_MANY[thing]}"] = _total((known & (nth == 0)).cast("int64"))
-        found[f"{thing}_lines"] = lines[thing].count()
-        found[f"{thing}_nlogn"] = _total(ibis.ifelse(known & (nth > 0), nlogn_step(nth), 0))
-    if "product" in windows:
-        # Of lines that arrived on their day the one before is of an earlier day, or of the same.
-        first = (lines.known_day == lines.day) & (lines.before.isnull() | (lines.before != lines.day))
-        found["new_day_products"] = _total((lines["product"].notnull() & first).cast("int64"))
-    return lines.group_by(_NUMBERED).aggregate(**found)
+def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Lines of whole customers."""
+    held, count, last = list[pa.RecordBatch](), 0, ""
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        ids = batch.column("customer_id")
+        # where the last customer begins, of whom more lines may come
+        cut = pc.index(ids, ids[-1]).as_py()
+        if ids[0].as_py() < last:
+            raise RuntimeError("the engine gave lines out of order")
+        if count + cut >= BLOCK_LINES and (cut or ids[0].as_py() != last):
+            yield pa.Table.from_batches([*held, batch.slice(0, cut)])
+            held, count, batch = [], 0, batch.slice(cut)
+        held.append(batch)
+        count, last = count + batch.num_rows, ids[-1].as_py()
+    if held:
+        yield pa.Table.from_batches(held)
 
 
-def _late_day_products(bought: ir.Table) -> ir.Table:
-    """Products of a day of which no line arrived on that day, counted where the first one did."""
-    keys = ["customer_no", "day", "product"]
-    lines = bought.filter(bought["product"].notnull()).select(*_NUMBERED, "product")
-    late = lines.filter(lines.known_day > lines.day)
-    there = lines.filter(lines.known_day == lines.day).semi_join(late, keys)
-    first = late.anti_join(there, keys).group_by(keys).aggregate(known_day=lambda t: t.known_day.min())
-    return first.group_by(_NUMBERED).aggregate(late_day_products=first.count())
+def _table(found: dict[str, Any], wanted: pa.Schema) -> pa.Table:
+    """The columns as they are wanted; sums that these lines do not have are 0."""
+    nothing = np.zeros(len(found["customer_id"]), np.int64)
+    columns = [found.get(name, nothing) for name in wanted.names]
+    arrays = [pa.array(values) if isinstance(values, np.ndarray) else values for values in columns]
+    return pa.table([a.cast(f.type) for a, f in zip(arrays, wanted, strict=True)], schema=wanted)
 
 
-def _beside(days: ir.Table, found: ir.Table) -> ir.Table:
-    return days.left_join(found, _NUMBERED).drop(*(f"{name}_right" for name in _NUMBERED))
+class _Steps:
+    """What the n-th line of a thing adds to n·ln n, worked out by an engine as `features.days` says."""
 
+    def __init__(self) -> None:
+        self.known: Ints = np.zeros(0, np.int64)
 
-def _total(values: Any) -> Any:
-    """A sum in 64 bits: the engine makes it wider, and a cast to the type it has by the books would be left out."""
-    return ops.Cast(values.sum(), "int64").to_expr()
+    def __call__(self, count: int) -> Ints:
+        if count > len(self.known):
+            places = ibis.range(2 * count).unnest().name("nth").as_table()
+            wanted = places.select(step=nlogn_step(places.nth))
+            with duckdb.connect() as engine:
+                found = engine.execute(str(ibis.to_sql(wanted, dialect="duckdb"))).fetchnumpy()
+            self.known = found["step"]
+        return self.known[:count]

@@ -13,10 +13,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
+from features.day_gaps import MOVES
 from features.days import day_facts, settled_days
 from features.dialect import kept, portable
-from features.engine import compact, numbered
-from features.many_days import many_day_facts
+from features.engine import compact, written
+from features.many_days import MOVING, SETTLED, many_day_facts
 
 __all__ = ["Share", "Tables", "within"]
 
@@ -85,6 +86,7 @@ class Tables:
         engine.execute(f'CREATE TEMP VIEW "{name}" AS {kept}')
         found = replace(self)
         # where a cached property looks first
+        found.__dict__["_in_blocks"] = None
         found.__dict__["facts"] = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
         return found
 
@@ -97,17 +99,19 @@ class Tables:
         found = day_facts(self.orders)
         if self.con.name != "duckdb":
             return kept(portable(found, self.con))
-        lines = self.con.to_pyarrow(self.orders.count()).as_py()
-        if lines < MANY_LINES:
+        if self._in_blocks is None:
             return self._kept("day_facts", [found], 1)
-        with numbered(self.con, self.orders) as (customers, bought):
-            return self._kept("day_facts", [many_day_facts(self.orders, customers, bought)], 2)
+        settled, moving = (self._in_blocks[kind] for kind in (SETTLED, MOVING))
+        still = settled.filter(~settled[MOVES]).mutate(known_day=settled.day)
+        return still.select(*moving.columns).union(moving)
 
     @cached_property
     def settled(self) -> ir.Table | None:
         """`features.days.settled_days` of `facts`, kept beside them; None where the engine is not our own."""
         if self.con.name != "duckdb":
             return None
+        if self._in_blocks is not None:
+            return self._in_blocks[SETTLED].drop(MOVES)
         rows = self.con.to_pyarrow(self.facts.count()).as_py()
         shares = 1 + rows // min(SHARE_ROWS, _rows_within(self.con.con, ROW_BYTES))
         some = [within(self.facts, share) for share in self.shares(shares)]
@@ -116,16 +120,32 @@ class Tables:
     @cached_property
     def moving(self) -> ir.Table:
         """`facts` of the customers of whom a line arrived after its day, kept where they are few."""
+        if self._in_blocks is not None:
+            return self._in_blocks[MOVING]
         if self.con.name != "duckdb" or "known_at" not in self.orders.columns:
             return self.facts
         late = self.facts.filter(self.facts.known_day > self.facts.day).select("customer_id").distinct()
         return self._kept("moving_facts", [self.facts.semi_join(late, "customer_id")], 1)
 
+    @cached_property
+    def _in_blocks(self) -> dict[str, ir.Table] | None:
+        """What `features.many_days` makes of the orders; None where they are few, or in an engine not our own."""
+        if self.con.name != "duckdb":
+            return None
+        lines = self.con.to_pyarrow(self.orders.count()).as_py()
+        if lines < max(MANY_LINES, 1):
+            return None
+        names = written(self.con.con, many_day_facts(self.con, self.orders))
+        facts = day_facts(self.orders)
+        settled = dict(settled_days(facts).schema()) | {MOVES: "boolean"}
+        schemas = {SETTLED: ibis.schema(settled), MOVING: facts.schema()}
+        return {kind: self._at_hand(name, schemas[kind]) for kind, name in names.items()}
+
     def shares(self, parts: int) -> list[Share]:
         """Stretches of customers by rising id, about `parts` of equal size; together they hold everybody."""
         if parts <= 1:
             return [(None, None)]
-        customers = self.con.compile(self.facts.select("customer_id").distinct())
+        customers = self.con.compile(self._customers())
         ends = [k / parts for k in range(1, parts)]
         (found,) = self.con.con.execute(
             f"SELECT quantile_disc(customer_id, {ends}) FROM ({customers})"
@@ -137,9 +157,13 @@ class Tables:
         """`shares` such that features at so many days are made within the engine's limit of memory."""
         if self.con.name != "duckdb":
             return [(None, None)]
-        customers = self.con.to_pyarrow(self.facts.customer_id.nunique()).as_py()
+        customers = self.con.to_pyarrow(self._customers().count()).as_py()
         most = min(SHARE_GROUPS, _rows_within(self.con.con, GROUP_BYTES))
         return self.shares(-(-customers * as_of_days // most))
+
+    def _customers(self) -> ir.Table:
+        days = self.facts if self._in_blocks is None else self._in_blocks[SETTLED]
+        return days.select("customer_id").distinct()
 
     def _kept(self, kind: str, parts: Iterable[ir.Table], shares: int) -> ir.Table:
         """Parts one after the other in a table of the engine.
@@ -156,10 +180,15 @@ class Tables:
             engine.execute(f'INSERT INTO "{name}" {rows}' if there else f'CREATE TABLE "{name}" AS {rows}')
             if shares > 1:
                 compact(engine)
-        (most,) = engine.execute(f'SELECT max(spend_u) FROM "{name}"').fetchone()
+        return self._at_hand(f'"{name}"', schema)
+
+    def _at_hand(self, name: str, schema: Any) -> ir.Table:
+        """A kept table of days."""
+        engine = self.con.con
+        (most,) = engine.execute(f"SELECT max(spend_u) FROM {name}").fetchone()
         if (most or 0) > _PLAIN:
-            engine.execute(f'ALTER TABLE "{name}" ALTER spend_u TYPE HUGEINT')
-        kept: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
+            engine.execute(f"ALTER TABLE {name} ALTER spend_u TYPE HUGEINT")
+        kept: ir.Table = self.con.sql(f"SELECT * FROM {name}", schema=schema)
         return kept
 
 

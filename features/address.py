@@ -6,12 +6,14 @@ import atexit
 import importlib
 import importlib.util
 import os
+import re
 import shutil
+import socket
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from features.dialect import portable
 from features.errors import ConfigError, InputError
@@ -21,6 +23,8 @@ __all__ = ["connect_backend", "engine_name", "local_file", "resolve_url", "show_
 _FILES = ("duckdb", "sqlite")
 _EXTRAS = {"postgres": "retain[postgres]", "pyspark": "retain[spark]"}
 _MODULES = {"postgres": "psycopg", "pyspark": "pyspark"}
+_CONNECT_PORT = 15002
+_SECONDS = 10.0
 _ALIASES = {"postgresql": "postgres", "spark": "pyspark", "sc": "pyspark"}
 
 
@@ -61,26 +65,33 @@ def engine_name(url: str) -> str:
 
 
 def show_url(url: str) -> str:
-    """The url as it may be shown: without its password and without what follows a question mark.
+    """The url as it may be shown: without its password and without options (after ``?``, of Spark Connect ``;``).
 
     Examples
     --------
     >>> show_url("postgresql://shop:secret@db/orders?options=x")
     'postgresql://shop:***@db/orders'
+    >>> show_url("sc://host:15002/;token=secret")
+    'sc://host:15002/'
     """
-    scheme, _, rest = url.partition("?")[0].partition("://")
+    scheme, _, rest = _parted(url)[0].partition("://")
     login, at, place = rest.rpartition("@")
     user, colon, _ = login.partition(":")
     return f"{scheme}://{user}{colon and ':***'}{at}{place}"
 
 
+def _parted(url: str) -> tuple[str, str]:
+    bare, _, options = url.partition(";" if url.startswith("sc://") else "?")
+    return bare, options
+
+
 def without_secrets(text: str, url: str) -> str:
     """First line of what an engine said, without the password of the url and without the url's options."""
     line = next(iter(text.strip().splitlines()), "")
-    bare, _, options = url.partition("?")
+    bare, options = _parted(url)
     password = bare.partition("://")[2].rpartition("@")[0].partition(":")[2]
     secrets = {url, options, password, unquote(password)}
-    secrets |= {pair.partition("=")[2] for pair in options.split("&")}
+    secrets |= {pair.partition("=")[2] for pair in re.split("[&;]", options)}
     for secret in sorted(secrets, key=len, reverse=True):
         line = line.replace(secret, "***") if secret else line
     return line
@@ -144,11 +155,15 @@ def connect_backend(url: str, *, threads: int | None = None) -> Any:
     except ImportError as error:
         extra = _EXTRAS.get(engine, f"ibis-framework[{engine}]")
         raise ConfigError(
-            f"no driver for {show_url(url)} ({error.name}); install it: pip install '{extra}'"
+            f"no driver for {show_url(url)} ({error.name or _first_line(error, url)}); install it: pip install '{extra}'"
         ) from None
     except Exception as error:  # noqa: BLE001  (each driver has errors of its own)
-        cause = without_secrets(str(error), url) or type(error).__name__
+        cause = _first_line(error, url)
         raise InputError(f"cannot connect to {show_url(url)}: {cause}") from None
+
+
+def _first_line(error: Exception, url: str) -> str:
+    return without_secrets(str(error), url) or type(error).__name__
 
 
 def _speaking_as_duckdb(con: Any) -> Any:
@@ -201,9 +216,18 @@ def _postgres(url: str) -> Any:
     return con
 
 
+def _refuse_silence(url: str) -> None:
+    """Spark Connect would try for ten minutes where nobody listens."""
+    place = urlsplit(_parted(url)[0])
+    with socket.create_connection((place.hostname or "localhost", place.port or _CONNECT_PORT), _SECONDS):
+        pass
+
+
 def _spark(url: str, threads: int | None) -> Any:
     import ibis
 
+    if url.startswith("sc://"):
+        _refuse_silence(url)
     session = importlib.import_module("pyspark.sql").SparkSession
     builder = session.builder.appName("retain").config("spark.sql.session.timeZone", "UTC")
     if url.startswith("sc://"):

@@ -27,6 +27,7 @@ from features.errors import InputError, PublishError
 from features.facts_definition import LINES, REASONS, definition, summed_up
 from features.facts_store import GONE, Contents, FactsStore
 from features.line_counts import CUSTOMERS, SEEN_DAYS, LineCounts
+from features.partitions import name_of_part
 from features.progress import Progress, silent
 from features.source_files import SourceFiles, file_mark
 from features.tables import Tables
@@ -155,9 +156,9 @@ class _Update:
                 return None, text
         for path, mark in contents.sources.items():
             if path not in self.marks:
-                return None, f"{Path(path).name} is not there any more"
+                return None, f"{name_of_part(path)} is not there any more"
             if self.marks[path] != mark:
-                return None, f"{Path(path).name} is not the file it was"
+                return None, f"{name_of_part(path)} is not the file it was"
         return contents, ""
 
     def rebuild(self, reason: str) -> FactsUpdate:
@@ -342,7 +343,7 @@ class _Update:
         for path, mark in self.marks.items():
             if file_mark(Path(path)) != mark:
                 raise InputError(
-                    f"{Path(path).name}: the file changed while it was read; run again when it is complete"
+                    f"{name_of_part(path)}: the file changed while it was read; run again when it is complete"
                 )
 
     def _table(self, statement: str) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import InputError
+from features.partitions import name_of_part
 
 __all__ = ["check_pages"]
 
@@ -45,8 +46,10 @@ def check_pages(paths: Sequence[Path], columns: Collection[str]) -> None:
             damaged = _damaged_columns(path, columns)
         except (pa.ArrowException, OSError, IndexError, ValueError) as error:
             first = next(iter(str(error).splitlines()), "")
-            raise InputError(f"{path.name}: the Parquet file is damaged or cut off ({first})") from error
-        faults += [f"{path.name}: {pages} of column {name!r}" for name, pages in damaged.items()]
+            raise InputError(
+                f"{name_of_part(path)}: the Parquet file is damaged or cut off ({first})"
+            ) from error
+        faults += [f"{name_of_part(path)}: {pages} of column {name!r}" for name, pages in damaged.items()]
     if faults:
         raise InputError(
             f"pages of {len(faults)} column chunks fail their checksum: {'; '.join(faults[:5])}"

@@ -22,7 +22,7 @@ from features.errors import ConfigError, InputError
 from features.find_files import Mark, file_kind, find_files, mark_of
 from features.findings import Ledger
 from features.page_checksums import check_pages
-from features.partitions import gaps, partition_keys
+from features.partitions import gaps, name_of_part, partition_keys
 from features.settings import TableSource
 
 __all__ = ["ParquetScan", "is_remote", "scan_parquet"]
@@ -87,7 +87,7 @@ class ParquetScan:
         for path, mark in self.marks.items():
             if mark_of(path) != mark:
                 raise InputError(
-                    f"{path.name}: the file changed while it was read; run again when it is complete"
+                    f"{name_of_part(path)}: the file changed while it was read; run again when it is complete"
                 )
 
 
@@ -208,7 +208,7 @@ def _shapes(con: Any, files: Sequence[str]) -> dict[str, dict[str, str]]:
             shapes[file] = {row[0]: row[1] for row in found}
         except duckdb.Error as error:
             cause = str(error).splitlines()[0].partition("Error: ")[2].replace(f"'{file}'", "it")
-            faults.append(f"{Path(file).name}: the Parquet file is damaged or cut off ({cause})")
+            faults.append(f"{name_of_part(file)}: the Parquet file is damaged or cut off ({cause})")
     if faults:
         more = f"\n… and {len(faults) - 20} more files" if len(faults) > 20 else ""
         raise InputError("\n".join(faults[:20]) + more)

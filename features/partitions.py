@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import PurePath
 from statistics import median
 from urllib.parse import unquote
 
-__all__ = ["empty_months", "gaps", "partition_keys"]
+__all__ = ["empty_months", "gaps", "name_of_part", "partition_keys"]
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MOST_MISSING = 0.5
@@ -33,6 +34,18 @@ def partition_keys(path: str) -> dict[str, str | None]:
         if sign and key and "=" not in value:
             found[unquote(key)] = None if value == _NO_VALUE else unquote(value)
     return found
+
+
+def name_of_part(path: str | PurePath) -> str:
+    """The name of a file, behind the partitions it stands in: in each of them files may have the same names.
+
+    Examples
+    --------
+    >>> name_of_part("/shop/orders/year=2026/month=1/part-0.parquet"), name_of_part("/shop/orders.parquet")
+    ('year=2026/month=1/part-0.parquet', 'orders.parquet')
+    """
+    *folders, name = re.split(r"[/\\]", str(path))
+    return "/".join([*(folder for folder in folders if partition_keys(f"{folder}/")), name])
 
 
 def gaps(keys: Sequence[Mapping[str, str | None]]) -> list[str]:

@@ -29,6 +29,9 @@ def test_no_secret_is_shown():
         shown = without_secrets(said, url)
         assert not any(secret in shown for secret in ("p@ss", "p%40ss", "hush"))
     assert without_secrets("first\nsecond", "duckdb:///x") == "first"
+    connect = "sc://host:15002/;use_ssl=true;token=hush"
+    assert show_url(connect) == "sc://host:15002/"
+    assert "hush" not in without_secrets(f"refused: hush, {connect}", connect)
 
 
 def test_a_server_that_cannot_be_reached_is_told_without_the_password():
@@ -36,6 +39,13 @@ def test_a_server_that_cannot_be_reached_is_told_without_the_password():
         connect_backend("postgresql://shop:hushhush@127.0.0.1:1/orders?connect_timeout=2")
     assert "cannot connect to postgresql://shop:***@127.0.0.1:1/orders" in str(failure.value)
     assert "hushhush" not in str(failure.value)
+
+
+def test_spark_connect_where_nobody_listens_is_told_at_once(monkeypatch):
+    monkeypatch.setattr("features.address._is_installed", lambda engine: True)
+    with pytest.raises(InputError, match=r"cannot connect to sc://127\.0\.0\.1:1/: .*refused") as failure:
+        connect_backend("sc://127.0.0.1:1/;token=hush")
+    assert "hush" not in str(failure.value)
 
 
 def test_a_driver_that_is_missing_is_named_with_what_to_install(monkeypatch):

@@ -148,8 +148,9 @@ def _as_days(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         }
     )
     wrong = (rows["end"] < rows["start"]) | (rows["cancelled"] < rows["start"])
-    kept = rows[~wrong].sort_values(["customer_id", "start", "end"], kind="stable", ignore_index=True)
-    return kept, int(wrong.sum())
+    # Terms of one beginning and end stand by what else they say, not as the engine happened to give them.
+    order = ["customer_id", "start", "end", "cancelled", "known", "plan", "charge"]
+    return rows[~wrong].sort_values(order, kind="stable", ignore_index=True), int(wrong.sum())
 
 
 def relationships(rows: pd.DataFrame, day: date) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.errors import InputError, ModelError, NotEnoughData
 from training.models.bg_nbd import BgNbd
-from training.models.btyd import PurchaseModel
+from training.models.btyd import PurchaseModel, check_summary
 from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
 from training.models.pareto_nbd import ParetoNbd
@@ -196,6 +196,23 @@ def test_impossible_input_is_refused(model):
     with pytest.raises(InputError, match="horizon_days"):
         model.p_order_within([1], [1], [2], -1)
     assert model.expected_orders([], [], [], 90).size == 0
+
+
+@pytest.mark.parametrize(
+    ("x", "t_x", "T", "fault"),
+    [
+        (1.5, 3, 9, "whole number"),
+        (-1, 0, 9, "whole number"),
+        (1, -3, 9, "must be ≥ 0"),
+        (2, 10, 9, "must not lie after"),
+        (0, 3, 9, "must have t_x = 0"),
+        (np.nan, 3, 9, "x: 1 of 1 values are missing"),
+        (1, 3, np.inf, "T: 1 of 1 values are missing or infinite"),
+    ],
+)
+def test_one_customer_alone_is_checked_like_many(x, t_x, T, fault):
+    with pytest.raises(InputError, match=fault):
+        check_summary([x], [t_x], [T])
 
 
 @EVERY

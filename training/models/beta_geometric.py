@@ -233,8 +233,9 @@ class BetaGeometric(PurchaseModel):
         # Customers alike are told apart once, not once per horizon.
         (count, age), inverse = unique_rows(x, T)
         ratio = horizons / (alpha + age)
-        shape = np.concatenate([self.r + count] * len(horizons))
-        b_x = np.concatenate([b + self.chances_at_first + count] * len(horizons))
+        shape, b_x = self.r + count, b + self.chances_at_first + count
+        if len(horizons) > 1:
+            shape, b_x = (np.concatenate([each] * len(horizons)) for each in (shape, b_x))
         orders = orders_while_alive(a, b_x, shape, ratio.ravel()).reshape(ratio.shape)
         return alive, some, alive * orders.take(inverse, axis=1)
 

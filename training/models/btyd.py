@@ -122,7 +122,10 @@ def column(values: ArrayLike, name: str) -> Floats:
         raise InputError(f"{name}: expected numbers, got something else; pass a column of floats") from error
     if array.ndim != 1:
         raise InputError(f"{name}: expected one column, got {array.ndim} dimensions; pass a 1-d array")
-    # Counting asks for less than `any` and `all`: with one customer the checks would take longer than the model.
+    # With one customer the checks would take longer than the model: plain numbers are sooner looked at, and
+    # counting asks for less than `any` and `all`.
+    if array.size == 1 and math.isfinite(array.item()):
+        return array
     known = np.isfinite(array)
     if np.count_nonzero(known) < array.size:
         bad = ~known
@@ -157,6 +160,8 @@ def check_summary(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Floats, F
     if not x.size == t_x.size == T.size:
         sizes = f"{x.size}, {t_x.size} and {T.size}"
         raise InputError(f"x, t_x and T need one value per customer, got {sizes} values")
+    if x.size == 1 and _possible(x.item(), t_x.item(), T.item()):
+        return x, t_x, T
     rules = {
         "x must be a whole number ≥ 0": (x < 0) | (x != np.floor(x)),
         "t_x and T must be ≥ 0": (t_x < 0) | (T < 0),
@@ -172,6 +177,11 @@ def check_summary(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Floats, F
     if faults:
         raise InputError("; ".join(faults))
     return x, t_x, T
+
+
+def _possible(x: float, t_x: float, T: float) -> bool:
+    """The rules of `check_summary` for one customer."""
+    return 0.0 <= t_x <= T and x >= 0.0 and x.is_integer() and (x > 0.0 or t_x == 0.0)
 
 
 def check_weights(weights: ArrayLike | None, size: int) -> Floats:

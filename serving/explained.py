@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.json as pj
 
 from serving.json_columns import number_texts, row_texts
 from serving.move_texts import MODEL
 from serving.reason_texts import GROUP_CODES, QUOTED
+from strategies.columns import Numbers
 
 __all__ = ["Explained", "Scored"]
 
@@ -23,6 +24,16 @@ _KNOWN = frozenset((*_GROUPS, *_MOVES))
 # Digits kept of a quantity; the texts print fewer.
 _DIGITS = 7
 _BLOCK = 10_000
+_LINES_BYTES = 2**24
+
+
+def _numbers(names: Iterable[str]) -> pa.StructType:
+    return pa.struct([(name, pa.float64()) for name in names])
+
+
+_TOLD = pa.schema(
+    [("groups", _numbers(_GROUPS)), ("quantities", _numbers(QUOTED)), ("moved", _numbers(_MOVES))]
+)
 
 
 @dataclass(frozen=True)
@@ -77,11 +88,20 @@ class Explained:
         A group that this program does not know, from a run of an earlier one, counts as other traits.
         """
         left = iter(rows)
-        blocks = [_parsed(list(islice(left, _BLOCK)))]
+        blocks = [cls(*_parsed(list(islice(left, _BLOCK))))]
         while some := list(islice(left, _BLOCK)):
-            blocks.append(_parsed(some))
-        groups, quantities, moves = (pd.concat(parts) for parts in zip(*blocks, strict=True))
-        return cls(groups, quantities, None if moves.empty else moves)
+            blocks.append(cls(*_parsed(some)))
+        found = cls.together(blocks)
+        return found if found.moved is None or len(found.moved) else replace(found, moved=None)
+
+    @classmethod
+    def together(cls, parts: Sequence[Explained]) -> Explained:
+        """The explanations of several lots of customers, one lot after the other."""
+        groups, quantities = (
+            pd.concat([getattr(part, n) for part in parts]) for n in ("groups", "quantities")
+        )
+        moved = [part.moved for part in parts if part.moved is not None]
+        return cls(groups, quantities, pd.concat(moved) if moved else None)
 
 
 @dataclass(frozen=True)
@@ -123,26 +143,38 @@ def _short(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _parsed(rows: list[tuple[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Contributions, quantities, and moves of those who have one."""
-    ids = [customer for customer, _ in rows]
-    found = [json.loads(text) for _, text in rows]
-    groups = [_by_group(row["groups"], _GROUPS) for row in found]
-    quantities = [[row["quantities"].get(name) for name in QUOTED] for row in found]
-    moves = {i: _by_group(row["moved"], _MOVES) for i, row in zip(ids, found, strict=True) if "moved" in row}
+    ids = pa.array([customer for customer, _ in rows], pa.string())
+    told = pa.table([[], [], []], schema=_TOLD)
+    if rows:
+        lines = "\n".join(text for _, text in rows).encode()
+        # a line must fit into a block
+        blocks = pj.ReadOptions(block_size=max(_LINES_BYTES, 1 + max(len(text) for _, text in rows) * 4))
+        told = pj.read_json(pa.BufferReader(lines), blocks, pj.ParseOptions(explicit_schema=_TOLD))
+    groups, quantities, moves = (told[name].combine_chunks() for name in _TOLD.names)
+    there = moves.is_valid()
     return (
-        _frame(groups, _GROUPS, ids),
-        _frame(quantities, QUOTED, ids),
-        _frame(list(moves.values()), _MOVES, list(moves)),
+        _frame(_by_group(groups, _GROUPS), _GROUPS, ids),
+        _frame([_figures(quantities, name) for name in QUOTED], QUOTED, ids),
+        _frame(_by_group(moves.filter(there), _MOVES), _MOVES, ids.filter(there)),
     )
 
 
-def _by_group(weights: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    found = [weights.get(name, 0.0) for name in names]
-    strange = weights.keys() - _KNOWN
-    if strange:
-        found[names.index("other")] += sum(weights[name] for name in strange)
-    return found
+def _by_group(weights: pa.StructArray, names: Sequence[str]) -> list[Numbers]:
+    found = {name: np.nan_to_num(_figures(weights, name)) for name in names}
+    for field in weights.type:
+        if field.name not in _KNOWN:
+            found["other"] = found["other"] + np.nan_to_num(_figures(weights, field.name))
+    return list(found.values())
 
 
-def _frame(rows: list[list[float]], names: Sequence[str], ids: list[str]) -> pd.DataFrame:
-    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    return pd.DataFrame(values, columns=list(names), index=pd.Index(ids, dtype=object, name="customer_id"))
+def _figures(values: pa.StructArray, name: str) -> Numbers:
+    place = values.type.get_field_index(name)
+    if place < 0:
+        return np.full(len(values), np.nan)
+    figures: Numbers = values.field(place).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return figures
+
+
+def _frame(columns: list[Numbers], names: Sequence[str], ids: pa.Array) -> pd.DataFrame:
+    index = pd.Index(ids.to_numpy(zero_copy_only=False), dtype=object, name="customer_id")
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)

@@ -125,10 +125,10 @@ class RunFolder(WorkFolder):
             if not found:
                 return blocks.schema.empty_table()
         if low:
-            found[0] = found[0].slice(_before(found[0], low))
+            found[0] = _some(found[0], _before(found[0], low), found[0].num_rows)
         if high:
             # a single block is cut at both ends
-            found[-1] = found[-1].slice(0, _before(found[-1], high))
+            found[-1] = _some(found[-1], 0, _before(found[-1], high))
         return pa.Table.from_batches(found)
 
     def _opened(self, kind: str, run: Run, columns: Sequence[str] | None = None) -> _Blocks:
@@ -201,6 +201,11 @@ def digest(batch: pa.RecordBatch) -> str:
 def _place(rows: pa.RecordBatch | pa.Table, row: int) -> Place:
     value = rows.column("value_at_stake")[row].as_py()
     return math.inf if value is None else -value, rows.column("customer_id")[row].as_py()
+
+
+def _some(block: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch:
+    """Rows of a block, copied: a slice would keep all of it, and there are as many blocks at hand as there are runs."""
+    return block.take(pa.array(range(first, last), pa.int64()))
 
 
 def _before(rows: pa.RecordBatch | pa.Table, place: Place) -> int:

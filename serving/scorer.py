@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -40,9 +40,12 @@ from strategies.value_class import ValueCuts, growth, value_labels, year_margin
 from training.models.bundle import Bundle
 from training.models.rows import Rows, matrix_of
 
-__all__ = ["Scorer"]
+__all__ = ["CHUNK", "Scorer", "together"]
 
-_CHUNK = 50_000
+CHUNK = 50_000
+"""Customers scored at a time."""
+
+_ORDER = {"value_at_stake": False, "customer_id": True}
 _PLAIN = FrameworkSettings()
 _CURVE = re.compile(r"expected_(margin_[0-9]+d|(orders|value)_[0-9]+d(_p10|_p90)?)|clv(_p10|_p90)?")
 
@@ -137,32 +140,28 @@ class Scorer:
         left_out: Collection[str] = frozenset(),
     ) -> Scored:
         """`explained` from the features of `known`, some customers at a time, without those `left_out`."""
-        parts, people, told, quoted, replayed = [], [], [], [], []
-        for start in range(0, known.num_rows, _CHUNK):
-            chunk = buyers(known.slice(start, _CHUNK).to_pandas())
+        chunks = (known.slice(start, CHUNK) for start in range(0, known.num_rows, CHUNK))
+        return together(self.parts(chunks, as_of, earlier=earlier, left_out=left_out), as_of)
+
+    def parts(
+        self,
+        known: Iterable[pa.Table | pa.RecordBatch],
+        as_of: date,
+        *,
+        earlier: Bundle | None = None,
+        left_out: Collection[str] = frozenset(),
+    ) -> Iterator[Scored]:
+        """`listed`, a part for each lot of customers that has any, rows in the order given."""
+        for some in known:
+            chunk = buyers(some.to_pandas())
             chunk = chunk[~chunk["customer_id"].isin(left_out)]
             if chunk.empty:
                 continue
             rows, groups = self._told(chunk, as_of)
-            told.append(groups)
-            parts.append(rows)
-            people.append(chunk["customer_id"])
-            quoted.append(chunk[list(QUOTED)].astype(np.float64))
-            if earlier is not None:
-                replayed.append(_groups(earlier, chunk, as_of))
-        if not parts:
-            raise NotEnoughData(
-                f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "
-                "--as-of, or check the time column with `retain check`"
-            )
-        found = pd.concat(parts, ignore_index=True)
-        parts.clear()
-        ids = pd.Index(pd.concat(people).astype(object), name="customer_id")
-        return Scored(
-            found.sort_values(["value_at_stake", "customer_id"], ascending=[False, True], ignore_index=True),
-            Explained(pd.concat(told).set_axis(ids), pd.concat(quoted).set_axis(ids)),
-            pd.concat(replayed).set_axis(ids) if replayed else None,
-        )
+            ids = pd.Index(chunk["customer_id"].astype(object), name="customer_id")
+            quoted = chunk[list(QUOTED)].astype(np.float64).set_axis(ids)
+            replayed = None if earlier is None else _groups(earlier, chunk, as_of).set_axis(ids)
+            yield Scored(rows, Explained(groups.set_axis(ids), quoted), replayed)
 
     def rows(self, known: pd.DataFrame, as_of: date, *, explain: bool = True) -> pd.DataFrame:
         """The list's rows for customers whose features are ready, in the order given.
@@ -299,6 +298,37 @@ class Scorer:
     def _reasons(self, features: Rows, weights: Numbers) -> dict[str, RowColumn]:
         told = sentences(_people(features), weights, ("en", "zh"), currency=self.currency)
         return {"reasons": told["en"], "reasons_zh": told["zh"]}
+
+
+def together(parts: Iterable[Scored], as_of: date) -> Scored:
+    """A list from its parts, highest value at stake first; the parts are used up.
+
+    Raises
+    ------
+    NotEnoughData
+        There is nobody in them.
+    """
+    found = list(parts)
+    if not found:
+        raise NotEnoughData(
+            f"orders: no order before {as_of.isoformat()}, so there is nobody to score; choose a later "
+            "--as-of, or check the time column with `retain check`"
+        )
+    replayed = [part.replayed for part in found if part.replayed is not None]
+    explained = Explained.together([part.explained for part in found])
+    rows = _in_order([part.rows for part in found])
+    return Scored(rows, explained, pd.concat(replayed) if replayed else None)
+
+
+def _in_order(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all parts in the order of the list, put together column by column: whole they would be there twice."""
+    keys = pd.concat([part[list(_ORDER)] for part in parts], ignore_index=True)
+    order = keys.sort_values(list(_ORDER), ascending=list(_ORDER.values())).index.to_numpy()
+    columns = {}
+    for name in list(parts[0].columns):
+        whole = pd.concat([part.pop(name) for part in parts], ignore_index=True)
+        columns[name] = whole.array.take(order)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _checked(features: Rows | Numbers, customers: int) -> Rows:

@@ -10,7 +10,8 @@ form that reads back to the same bits, so the answer to a look-up equals the lis
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -229,13 +230,14 @@ class Store:
         Explained
             Customers the run does not know are absent.
         """
-        query = sa.select(_explanations.c.customer_id, _explanations.c.row)
-        query = query.where(_explanations.c.run_id == run_id)
-        if customer_ids is not None:
-            query = query.where(_explanations.c.customer_id.in_(list(customer_ids)))
         with self._tables.reading() as connection:
-            found = connection.execute(query, execution_options={"yield_per": BATCH})
-            return Explained.read((customer, row) for customer, row in found)
+            return Explained.read(_explained(connection, run_id, customer_ids))
+
+    @contextmanager
+    def explaining(self, run_id: str) -> Iterator[Callable[[Sequence[str]], Explained]]:
+        """`explained` of a run for some customers after others, all of one instant."""
+        with self._tables.reading() as connection:
+            yield lambda customer_ids: Explained.read(_explained(connection, run_id, customer_ids))
 
     def _save_explained(self, connection: sa.Connection, run: RunInfo, explained: Explained | None) -> None:
         before = _run_before(connection, run.as_of)
@@ -288,6 +290,20 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[str, str]]:
     except ValueError:
         raise InputError("scores: a value is infinite or, inside a list, not a number. Repair it.") from None
     return zip(frame["customer_id"].tolist(), row_texts(names, columns).to_pylist(), strict=True)
+
+
+def _explained(
+    connection: sa.Connection, run_id: str, customer_ids: Sequence[str] | None
+) -> Iterator[tuple[str, str]]:
+    query = sa.select(_explanations.c.customer_id, _explanations.c.row)
+    query = query.where(_explanations.c.run_id == run_id)
+    if customer_ids is None:
+        for customer, row in connection.execute(query, execution_options={"yield_per": BATCH}):
+            yield customer, row
+        return
+    for some in _batched(customer_ids, BATCH):
+        for customer, row in connection.execute(query.where(_explanations.c.customer_id.in_(some))):
+            yield customer, row
 
 
 def _run_before(connection: sa.Connection, as_of: date) -> RunInfo | None:

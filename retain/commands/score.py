@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     import pandas as pd
+    import pyarrow as pa
 
     from features.tables import Tables
     from retain.config import Project
+    from serving.compared import Comparison
     from serving.explained import Scored
-    from serving.moved import Moves
+    from serving.scorer import Scorer
     from serving.store import RunInfo, Store
     from training.models.bundle import Bundle
 
@@ -98,6 +101,7 @@ def _run(
     from retain.list_summary import list_summary, total_bounds, total_told
     from serving.histories import Histories
     from serving.lists import write_list
+    from serving.scorer import together
     from serving.store import Store
 
     with ExitStack() as held:
@@ -118,22 +122,20 @@ def _run(
         before = store.run_before(day)
         progress("scoring", 0.5)
         earlier = None if before is None else _earlier(project, bundle, before.model_version, screen)
-        known, refused = scorer.known(tables, day), _refused(tables, day, unwilling)
-        _tell_size(screen, known.num_rows)
+        refused = _refused(tables, day, unwilling)
         histories = held.enter_context(closing(Histories(project.store_url)))
         if project.config.serving.histories:
             histories.save(tables, run, left_out=refused)
-        tables.con.disconnect()  # the list takes the memory that the tables took
-        scored = scorer.listed(known, day, earlier=earlier, left_out=refused)
-        moves = None if before is None else _moves(store, before, bundle, scored)
-        found = _with_moves(scored.rows, moves, project.config.data.currency)
+        with _features(tables, day, out, screen) as known, _compared(store, before, scorer) as comparison:
+            parts = scorer.parts(known, day, earlier=earlier, left_out=refused)
+            scored = together(map(_unmoved if comparison is None else comparison.compared, parts), day)
+        found = scored.rows
         progress("writing the list", 0.9)
         manifest = write_list(found, out, raw=raw)
-        explained = scored.explained if moves is None else moves.now
         run = replace(run, rows=len(found), list_sha256=manifest.sha256)
-        store.save_run(run, found, explained, left_out=refused)
+        store.save_run(run, found, scored.explained, left_out=refused)
         histories.drop_others()
-    moved = None if moves is None else moves.summary()
+    moved = None if comparison is None else comparison.summary()
     document = {
         "file": str(out),
         "as_of": day.isoformat(),
@@ -157,6 +159,26 @@ def _tell_size(screen: Screen, customers: int) -> None:
             f"{customers:,} customers in one file take some {customers * _EACH_BYTES / 1e9:.1f} GB of memory; a folder "
             "of files takes about one: give --out a name without an ending"
         )
+
+
+@contextmanager
+def _features(tables: Tables, day: date, out: Path, screen: Screen) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Features of everybody, some customers at a time, from a private file beside the list; the tables are let go."""
+    from features.files import explained
+    from features.publish import scratch_folder
+    from features.streams import stream_features
+    from serving.list_batches import equal_batches
+    from serving.scorer import CHUNK
+    from serving.spilled import spill, spilled
+
+    with scratch_folder(out.with_name(f".{out.name}.{os.getpid()}.part")) as scratch:
+        file = scratch / "features.arrow"
+        batches = stream_features(tables, [day], by_customer=True, rows=CHUNK)
+        with explained(out):
+            rows = spill(equal_batches(batches, CHUNK), file)
+        tables.con.disconnect()  # the list takes the memory that the tables took
+        _tell_size(screen, rows)
+        yield spilled(file)
 
 
 @contextmanager
@@ -196,25 +218,24 @@ def _earlier(project: Project, bundle: Bundle, version: str, screen: Screen) -> 
         return None
 
 
-def _moves(store: Store, before: RunInfo, bundle: Bundle, scored: Scored) -> Moves:
-    """What lies between the run before and this one."""
+@contextmanager
+def _compared(store: Store, before: RunInfo | None, scorer: Scorer) -> Iterator[Comparison | None]:
+    """What tells why scores moved since the run before; None where there was none."""
+    from serving.compared import Comparison
+
+    if before is None:
+        yield None
+        return
+    same = before.model_version == scorer.bundle.version
+    with store.explaining(before.run_id) as explained:
+        yield Comparison(explained, before.as_of, same_model=same, currency=scorer.currency)
+
+
+def _unmoved(part: Scored) -> Scored:
+    """Rows of a first list, which has nothing to compare with."""
     from dataclasses import replace
 
-    from serving.moved import Moves, moved
-
-    then, now = store.explained(before.run_id), scored.explained
-    same = before.model_version == bundle.version
-    change = moved(then.groups, now.groups, same_model=same, replayed=scored.replayed)
-    return Moves(then, replace(now, moved=change), before.as_of)
-
-
-def _with_moves(found: pd.DataFrame, moves: Moves | None, currency: str) -> pd.DataFrame:
-    """The list with why each score moved since the run before; empty when there was none."""
-    if moves is None:
-        return found.assign(moved="", moved_zh="")
-    english, chinese = (moves.texts(lang=lang, currency=currency) for lang in ("en", "zh"))
-    ids = found["customer_id"]
-    return found.assign(moved=english.loc[ids].to_numpy(), moved_zh=chinese.loc[ids].to_numpy())
+    return replace(part, rows=part.rows.assign(moved="", moved_zh=""))
 
 
 def _told_before(project: Project) -> tuple[int, set[str]]:

@@ -214,7 +214,7 @@ def test_alone_shuffled_and_among_others_the_same(live, asked, listed) -> None:
 def test_a_list_made_in_small_pieces_is_the_same(
     scorer, orders, scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.scorer._CHUNK", 97)
+    monkeypatch.setattr("serving.scorer.CHUNK", 97)
     found = scorer.score(tables_from_frames({"orders": orders}, timezone=ZONE, currency=CURRENCY), DAY)
     pd.testing.assert_frame_equal(found, scored, check_exact=True)
 

@@ -16,6 +16,8 @@ from typing import Any
 import duckdb
 import ibis
 import ibis.common.exceptions as com
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -339,7 +341,7 @@ class _Job:
             ) from None
         except Exception as error:  # noqa: BLE001  (each driver has errors of its own)
             raise InputError(self.place.told(error)) from None
-        return found
+        return _with_instants(self.place.con, found) if self.place.con.name == "pyspark" else found
 
     def _lines(self, found: dict[str, str]) -> ir.Table:
         """The rows with the file each comes from (``_source``) and their place in it (``_line``)."""
@@ -362,6 +364,14 @@ class _Job:
         return rows.add_column(0, "table", pa.repeat(pa.scalar(self.contract.name), len(rows))).select(
             ASIDE.names
         )
+
+
+def _with_instants(con: Any, table: ir.Table) -> ir.Table:
+    """Times that are instants by Spark's own types: ibis takes them for clocks on the wall, as it does the others."""
+    fields = con.raw_sql(con.compile(table.limit(0))).schema
+    instants = [field.name for field in fields if field.dataType.typeName() == "timestamp"]
+    zoned = {name: ops.Cast(table[name], dt.Timestamp("UTC")).to_expr() for name in instants}
+    return table.mutate(**zoned) if zoned else table
 
 
 def _identifier(name: str) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from training.head_kind import HeadKind
-from training.levels import level_curve, realised_error
+from training.levels import level_curve, realised_error, realised_errors, recent_kind
 from training.models.anchor import Anchor
 from training.models.intervals import LEVELS, Calibration, Intervals, Outlook
 from training.panel import Panel
@@ -79,13 +79,22 @@ def fit_intervals(panel: Panel, anchor: Anchor, horizons_days: tuple[int, ...]) 
     past = {h: _snapshots(panel, h) for h in horizons_days}
     value, orders = (
         {
-            h: _Past(levels, days, shape, anchor.orders_per_day, HeadKind(name, h)).calibration()
+            h: _Past(
+                levels, days, shape, anchor.orders_per_day, HeadKind(name, h), _recent(panel, name, h)
+            ).calibration()
             for h, days in past.items()
             if days
         }
         for name in ("value", "orders")
     )
     return replace(shape, calibrations=value, order_calibrations=orders)
+
+
+def _recent(panel: Panel, name: str, horizon_days: int) -> dict[date, tuple[date, float]]:
+    """Errors at the horizon known first, with the day each was known: `training.levels.recent_kind`."""
+    kind = recent_kind(HeadKind(name, horizon_days), panel)
+    errors = realised_errors(panel.labelled(kind.horizon_days, by=panel.as_of), kind)
+    return {d: (d + timedelta(days=kind.horizon_days), error) for d, error in errors.items()}
 
 
 def _snapshots(panel: Panel, horizon_days: int) -> dict[date, pd.DataFrame]:
@@ -109,7 +118,7 @@ class _Past:
     """What one horizon's labelled days have to tell.
 
     ``snapshots`` holds the days whose horizon had passed and that had any value; ``panel`` the few columns that
-    a level rests on.
+    a level rests on; ``recent`` the errors known first.
     """
 
     panel: Panel
@@ -117,6 +126,7 @@ class _Past:
     shape: Intervals
     orders_per_day: float
     kind: HeadKind
+    recent: dict[date, tuple[date, float]]
 
     def calibration(self) -> Calibration:
         """The horizon's calibration, from days with a history as long as the horizon where there are any."""
@@ -146,7 +156,8 @@ class _Past:
             return 0.0
         frame = self.panel.frame
         then = replace(self.panel, frame=frame[frame["as_of"] <= pd.Timestamp(day)], as_of=day)
-        return level_curve(known, then, self.kind.horizon_days).at(day)
+        recent = {d: e for d, (told, e) in self.recent.items() if told <= day}
+        return level_curve(known, then, self.kind.horizon_days, recent=recent).at(day)
 
     def _single(self, day: date, error: float) -> float:
         """Variance of the log total that comes from single customers."""

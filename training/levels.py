@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,16 @@ from training.models.head import sigmoid
 from training.models.level import LevelCurve
 from training.panel import STEP_DAYS, Panel
 
-__all__ = ["level_curve", "realised_error", "realised_errors"]
+__all__ = ["level_curve", "realised_error", "realised_errors", "recent_kind"]
 
 Floats = npt.NDArray[np.float64]
 _BACK_TESTS = 6
 _PRIOR_SLOPE = 1.0
 _PRIOR_TESTS = 2.0
 _PRIOR_EVENTS = 25.0
-_DRIFT_TESTS = 3
+_DRIFT_TESTS = 2
 _DRIFT_LASTS = 0.5
+_DRIFT_DAYS = 45.0
 
 
 def realised_errors(rows: pd.DataFrame, kind: HeadKind) -> dict[date, float]:
@@ -60,8 +61,23 @@ def realised_error(
     return float(brentq(missed, -60.0, 60.0))
 
 
-def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> LevelCurve:
-    """The curve of realised errors, and how far the one of a year ago is believed.
+def recent_kind(kind: HeadKind, panel: Panel) -> HeadKind:
+    """The same quantity at the horizon whose errors are known first: the longest up to `STEP_DAYS`, or its own.
+
+    Examples
+    --------
+    >>> panel = Panel(pd.DataFrame(), date(2026, 1, 1), (14, 30, 90))
+    >>> recent_kind(HeadKind("value", 90), panel).horizon_days
+    30
+    """
+    soon = [h for h in panel.horizons_days if h <= min(kind.horizon_days, STEP_DAYS)]
+    return HeadKind(kind.name, max(soon, default=kind.horizon_days))
+
+
+def level_curve(
+    errors: dict[date, float], panel: Panel, horizon_days: int, *, recent: dict[date, float] | None = None
+) -> LevelCurve:
+    """The curve of realised errors, how far the one of a year ago is believed, and the drift since.
 
     Parameters
     ----------
@@ -71,6 +87,8 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
         The panel they come from.
     horizon_days : int
         Horizon of the head.
+    recent : dict of date to float, optional
+        Realised errors at the horizon of `recent_kind`, known by ``panel.as_of``; `errors` without it.
 
     Notes
     -----
@@ -79,39 +97,40 @@ def level_curve(errors: dict[date, float], panel: Panel, horizon_days: int) -> L
     least-squares slope of the errors of the last back-tests on their year-ago ones, kept in [0, 1], with a prior:
     seasons repeat (slope 1), held as firmly as two tests with errors of the usual size. Where there is no season
     the errors are small, and believing them costs little. Windows that overlap are not tests of their own: each
-    counts by the share that it does not have in common with the next. What the last three errors had beyond their
-    year-ago ones is a drift; half of it is expected to last, unless in past tests that would have made the level
-    worse.
+    counts by the share that it does not have in common with the next.
+
+    What came lately beyond the season is a drift. The errors of a quarter are known a quarter late, those of a
+    month soon: the drift is what the two latest short errors had beyond their year-ago ones, and nothing where no
+    year-ago one is known, because a season met for the first time looks like a drift and does not last. Half of
+    it is expected of the next quarter; it dies out, so that over longer horizons it counts for 45 days in all.
     """
     gap = max(1.0, float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days])))
+    curve = _season(errors, panel.first_day, gap, horizon_days)
+    if not errors:
+        return curve
+    lately = errors if recent is None else recent
+    lasts = min(_DRIFT_LASTS, _DRIFT_DAYS / horizon_days)
+    own = horizon_days if recent is None else min(horizon_days, STEP_DAYS)
+    return replace(curve, drift=lasts * _beyond(lately, _season(lately, panel.first_day, gap, own)))
+
+
+def _season(errors: dict[date, float], first: date, gap: float, horizon_days: int) -> LevelCurve:
+    """The errors as far as they are believed, and the weight of the year-ago one."""
     days = sorted(errors)
-    first = panel.first_day
     believed = tuple(errors[d] * float(np.clip(((d - first).days / gap - 1.0) / 2.0, 0.0, 1.0)) for d in days)
     curve = LevelCurve(tuple(days), believed)
-    tests = [(d, errors[d], y) for d in days if (y := curve.year_ago(d))]
+    if not days:
+        return curve
+    tests = [(errors[d], y) for d in days if (y := curve.year_ago(d))][-_BACK_TESTS:]
     own = min(1.0, STEP_DAYS / horizon_days)
     prior = _PRIOR_TESTS * max(1e-6, float(np.mean(np.square(list(errors.values())))))
-    last = tests[-_BACK_TESTS:]
-    slope = (own * sum(e * y for _, e, y in last) + _PRIOR_SLOPE * prior) / (
-        own * sum(y * y for _, _, y in last) + prior
+    slope = (own * sum(e * y for e, y in tests) + _PRIOR_SLOPE * prior) / (
+        own * sum(y * y for _, y in tests) + prior
     )
-    weight = float(np.clip(slope, 0.0, 1.0))
-    beyond = {d: e - weight * y for d, e, y in tests}
-    return replace(curve, weight=weight, drift=_drift(beyond, horizon_days))
+    return replace(curve, weight=float(np.clip(slope, 0.0, 1.0)))
 
 
-def _drift(beyond: dict[date, float], horizon_days: int) -> float:
-    """Half the mean of the last errors beyond their year-ago ones; none where that had failed in past tests."""
-
-    def lasting(errors: list[float]) -> float:
-        return _DRIFT_LASTS * float(np.mean(errors[-_DRIFT_TESTS:]))
-
-    tests = []
-    for day, error in beyond.items():
-        known = [e for d, e in beyond.items() if d + timedelta(days=horizon_days) <= day]
-        if known:
-            tests.append((error, lasting(known)))
-    tests = tests[-_BACK_TESTS:]
-    if tests and sum((e - d) ** 2 for e, d in tests) >= sum(e * e for e, _ in tests):
-        return 0.0
-    return lasting(list(beyond.values())) if beyond else 0.0
+def _beyond(errors: dict[date, float], season: LevelCurve) -> float:
+    """Mean of what the last errors had beyond their year-ago ones."""
+    last = [(errors[d], season.year_ago(d)) for d in sorted(errors)[-_DRIFT_TESTS:]]
+    return float(np.mean([0.0 if y is None else e - season.weight * y for e, y in last])) if last else 0.0

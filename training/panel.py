@@ -139,7 +139,8 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     days = cut_offs(first, as_of)
     share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
     chosen = tables if share == 1.0 else sample(tables, share)
-    horizons = tuple(sorted(set(horizons_days)))
+    # The level of every horizon follows what came within the last step.
+    horizons = tuple(sorted({*horizons_days, STEP_DAYS}))
     rows = buyers(_frame(fetch_features(chosen, days)))
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")

@@ -112,6 +112,19 @@ def test_the_seed_and_nothing_else_changes_the_trees(demo_panel):
     assert texts[0] != texts[3]
 
 
+@pytest.mark.parametrize("name", ["churn", "value"])
+def test_trees_tell_customers_apart_and_leave_the_total_to_the_level(demo_panel, name):
+    kind = HeadKind(name, 60)
+    head = fit_head(demo_panel, kind, SETTINGS)
+    now = demo_panel.at(demo_panel.as_of)
+    closed = kind.closed_form(now)
+    assert head is not None
+    assert head.trees is not None
+    told = kind.answer(head.raw(closed, now, demo_panel.as_of) - head.level.at(demo_panel.as_of))
+    assert told.sum() == pytest.approx(kind.answer(closed).sum(), rel=1e-6)
+    assert not np.allclose(told, kind.answer(closed))
+
+
 def test_the_text_holds_no_customers_smallest_and_largest_figures(demo_panel):
     frame = demo_panel.frame.copy()
     taught = demo_panel.labelled(60, by=demo_panel.as_of)

@@ -59,11 +59,12 @@ def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
 
 
 def test_json_keeps_head_and_trees():
-    head = Head(Trees("tree\n"), LEVEL, -1 / 3, Trees("free\n"), free_base=2 / 7)
+    head = Head(Trees("tree\n"), LEVEL, -1 / 3, Trees("free\n"), free_base=2 / 7, trees_base=1 / 9)
     values, files = head.to_json("churn")
     assert files == {"churn.txt": "tree\n", "churn_free.txt": "free\n"}
     again = Head.from_json("churn", json.loads(json.dumps(values)), files)
-    assert (again.level, again.anchor_mean, again.free_base) == (head.level, head.anchor_mean, head.free_base)
+    assert (again.level, again.anchor_mean) == (head.level, head.anchor_mean)
+    assert (again.free_base, again.trees_base) == (head.free_base, head.trees_base)
     assert again.trees is not None
     assert again.free is not None
     assert (again.trees.text, again.free.text) == ("tree\n", "free\n")
@@ -73,13 +74,19 @@ def test_an_average_is_half_of_either_and_its_contributions_add_up(demo_bundle, 
     grown = demo_bundle.churn
     rows = demo_panel.at(demo_panel.as_of)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    head = Head(grown.trees, LEVEL, anchor_mean=0.3, free=grown.trees, free_base=-0.7)
+    head = Head(grown.trees, LEVEL, anchor_mean=0.3, free=grown.trees, free_base=-0.7, trees_base=0.2)
     trees = grown.trees.raw(rows)
-    expected = 0.5 * (anchor + trees) + 0.5 * (-0.7 + trees) + LEVEL.at(AS_OF)
+    expected = 0.5 * (anchor + 0.2 + trees) + 0.5 * (-0.7 + trees) + LEVEL.at(AS_OF)
     assert head.raw(anchor, rows, AS_OF) == pytest.approx(expected)
     parts = head.contributions(anchor, rows, AS_OF).frame(rows.index)
     assert np.abs(parts.sum(axis=1) - expected).max() < 1e-9
     assert (parts["season"] == LEVEL.at(AS_OF)).all()
+
+
+def test_a_head_written_before_the_trees_had_a_constant_has_none():
+    values, files = Head(Trees("tree\n"), LEVEL).to_json("churn")
+    del values["trees_base"]
+    assert Head.from_json("churn", values, files).trees_base == 0.0
 
 
 def test_targets_by_hand():

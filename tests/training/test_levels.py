@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from tests.training.small_shops import day, snapshots
 from training.head_kind import HeadKind
-from training.levels import level_curve, realised_error, realised_errors
+from training.levels import level_curve, realised_error, realised_errors, recent_kind
 from training.models.head import logit, sigmoid
 
 CHURN, VALUE = HeadKind("churn", 30), HeadKind("value", 30)
@@ -114,7 +115,34 @@ def test_only_rows_that_count_tell_the_level():
     assert realised_errors(rows.assign(weight_30=0.0), VALUE) == {day(0): 0.0}
 
 
-def test_a_drift_that_turned_round_before_is_not_believed():
-    turning = {d: 0.2 * (-1) ** (k // 3) * (k >= 12) for k, d in enumerate(CUTS)}
-    errors = {d: turning[d] + 0.3 for d in CUTS}
-    assert level_curve(errors, panel_with_gap(), 30).drift == 0.0
+def test_the_drift_is_half_of_what_the_two_latest_errors_had_beyond_the_season():
+    steady = dict.fromkeys(CUTS, 0.4)
+    recent = steady | {CUTS[-2]: 0.5, CUTS[-1]: 0.7}
+    curve = level_curve(steady, panel_with_gap(), 90, recent=recent)
+    # The short errors repeat at least those of a year ago (weight 1): beyond them 0.1 and 0.3, half of the mean.
+    assert curve.drift == pytest.approx(0.5 * 0.2)
+    assert curve.at(CUTS[-1]) == pytest.approx(0.4 + 0.1)
+
+
+@pytest.mark.parametrize(("horizon_days", "share"), [(30, 0.5), (90, 0.5), (180, 0.25), (365, 45 / 365)])
+def test_a_drift_dies_out_over_long_horizons(horizon_days, share):
+    recent = {d: 0.2 * (k >= 12) for k, d in enumerate(CUTS)}
+    curve = level_curve(dict.fromkeys(CUTS, 0.0), panel_with_gap(), horizon_days, recent=recent)
+    # A year ago there was no error at all: both of the latest count as they are.
+    assert curve.drift == pytest.approx(share * 0.2)
+
+
+def test_a_season_met_for_the_first_time_is_no_drift():
+    errors = dict.fromkeys(CUTS[:11], 0.4)
+    curve = level_curve(errors, panel_with_gap(), 90, recent=errors)
+    assert curve.drift == 0.0
+    assert level_curve({}, panel_with_gap(), 90, recent=errors).at(CUTS[-1]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("horizons", "horizon_days", "soon"),
+    [((30, 90), 90, 30), ((14, 30, 90), 14, 14), ((7, 14, 90), 90, 14), ((90,), 90, 90), ((30,), 30, 30)],
+)
+def test_the_errors_known_first_are_those_of_about_a_month(horizons, horizon_days, soon):
+    panel = replace(panel_with_gap(), horizons_days=horizons)
+    assert recent_kind(HeadKind("churn", horizon_days), panel) == HeadKind("churn", soon)

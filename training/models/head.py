@@ -3,10 +3,11 @@
 On the head's scale (logit for probabilities, log for orders and value), by the rung that a back-test allowed::
 
     closed form   answer = closed form + level
-    anchored      answer = closed form + level + trees
-    averaged      answer = level + mean of (closed form + trees) and (constant + trees of their own)
+    anchored      answer = closed form + level + constant + trees
+    averaged      answer = level + mean of (closed form + constant + trees) and (constant + trees of their own)
 
-The constant of the free trees makes the total of the average that of the anchored trees.
+The level is told of the closed form, so both constants keep its total on the day of training: trees tell
+customers apart, and what they say of everybody at once on a day they have not met is no knowledge.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Head:
         Grown without the closed form, averaged with the others; None when the average did not beat them.
     free_base : float
         Constant the free trees start from.
+    trees_base : float
+        Constant beside the trees on top of the closed form.
     """
 
     trees: Trees | None = None
@@ -62,6 +65,7 @@ class Head:
     anchor_mean: float = 0.0
     free: Trees | None = None
     free_base: float = 0.0
+    trees_base: float = 0.0
 
     @property
     def anchor_weight(self) -> float:
@@ -80,7 +84,7 @@ class Head:
 
     def raw(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
-        score = anchor if self.trees is None else anchor + self.trees.raw(features)
+        score = anchor if self.trees is None else anchor + (self.trees_base + self.trees.raw(features))
         if self.free is not None:
             score = 0.5 * (score + (self.free_base + self.free.raw(features)))
         return score + self._level(as_of)
@@ -98,7 +102,7 @@ class Head:
         base = values[:, found.names.index("base")]
         if self.free is not None:
             base += 0.5 * self.free_base
-        base += self.anchor_weight * self.anchor_mean
+        base += self.anchor_weight * (self.anchor_mean + (0.0 if self.trees is None else self.trees_base))
         values[:, -2] = self.anchor_weight * (anchor - self.anchor_mean)
         values[:, -1] = self._level(as_of)
         return Rows((*found.names, "anchor", "season"), values)
@@ -106,7 +110,7 @@ class Head:
     def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Plain values, and the tree texts by file name."""
         texts = {f"{name}.txt": self.trees, f"{name}_free.txt": self.free}
-        values = {"anchor_mean": self.anchor_mean, "free_base": self.free_base}
+        values = {n: getattr(self, n) for n in ("anchor_mean", "free_base", "trees_base")}
         return {"level": self.level.to_json(), **values}, {
             n: t.text for n, t in texts.items() if t is not None
         }
@@ -116,4 +120,6 @@ class Head:
         """The head written by `to_json`."""
         trees, free = (Trees(files[n]) if n in files else None for n in (f"{name}.txt", f"{name}_free.txt"))
         level = LevelCurve.from_json(values["level"])
-        return cls(trees, level, float(values["anchor_mean"]), free, float(values["free_base"]))
+        # Heads written before the trees had a constant of their own have none.
+        bases = float(values["free_base"]), float(values.get("trees_base", 0.0))
+        return cls(trees, level, float(values["anchor_mean"]), free, *bases)

@@ -6,24 +6,29 @@ does in memory only where it is asked. So large tables are written some rows at 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-from ibis.util import gen_name
+import pyarrow.parquet as pq
 
-__all__ = ["SLICE_ROWS", "compact", "keep_compact", "written"]
+from features.errors import ConfigError
+
+__all__ = ["SLICE_ROWS", "compact", "keep_compact", "left_room", "memory_limit", "told_limits", "written"]
 
 SLICE_ROWS = 1_000_000
 """Rows written at a time; a table of fewer is not worth compressing."""
 
-KEPT_ROWS = 500_000
-"""Rows of kept tables written between two times of compressing them."""
-
-_NAME, _KEPT = "shop", "kept"
+_NAME = "shop"
+_FULL = "No space left"
+_ROOM = 2**30
 
 
 def keep_compact(con: Any, limit_bytes: int) -> None:
@@ -37,13 +42,32 @@ def keep_compact(con: Any, limit_bytes: int) -> None:
         Memory that the engine may take, > 0. What sorting and joining need beyond it is written to a folder that
         nobody else can read, and that goes with the connection.
     """
-    folder = tempfile.mkdtemp(prefix="retain-engine-")
-    weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
-    engine = con.con
+    folder, engine = _private_folder(con), con.con
     engine.execute(f"SET memory_limit = '{limit_bytes // 2**20}MiB'")
-    engine.execute("SET temp_directory = '{}'".format(folder.replace("'", "''")))
+    engine.execute(f"SET temp_directory = {_quoted(folder)}")
     engine.execute(f"ATTACH ':memory:' AS {_NAME} (COMPRESS)")
     engine.execute(f"USE {_NAME}")
+
+
+def memory_limit(engine: Any) -> int:
+    """Bytes of memory that a DuckDB connection may take."""
+    (limit,) = engine.execute("SELECT current_setting('memory_limit')").fetchone()
+    (size,) = engine.execute("SELECT CAST(parse_formatted_bytes(?) AS BIGINT)", [limit]).fetchone()
+    return int(size)
+
+
+@contextmanager
+def left_room(engine: Any) -> Iterator[None]:
+    """Within the block the engine takes less than its limit: the rest is for what is worked out beside it."""
+    writer, (limit,) = engine.cursor(), engine.execute("SELECT current_setting('memory_limit')").fetchone()
+    size = memory_limit(engine)
+    try:
+        with suppress(duckdb.OutOfMemoryException):
+            writer.execute(f"SET memory_limit = '{(size - min(size // 4, _ROOM)) // 2**20}MiB'")
+        yield
+    finally:
+        writer.execute(f"SET memory_limit = '{limit}'")
+        writer.close()
 
 
 def compact(engine: Any) -> None:
@@ -51,39 +75,75 @@ def compact(engine: Any) -> None:
     engine.execute("CHECKPOINT")
 
 
-def written(engine: Any, parts: Iterable[Mapping[str, pa.Table]]) -> dict[str, str]:
-    """Rows of some kinds that come part by part, each kind in a compressed table of its own.
-
-    The connection may be busy meanwhile giving the parts: the tables stand in a database of their own, which can be
-    compressed while something else is read.
+@contextmanager
+def told_limits(con: Any, doing: str) -> Iterator[None]:
+    """Turns what is said where memory or the disk does not suffice into what ran out and what to do about it.
 
     Parameters
     ----------
-    engine : duckdb connection
+    con : ibis backend
+    doing : str
+        What is being done, after *while*.
+
+    Raises
+    ------
+    ConfigError
+        The embedded engine, or the disk beside it, ran out.
+    """
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException, OSError) as error:
+        memory = isinstance(error, duckdb.OutOfMemoryException)
+        if not memory and getattr(error, "errno", 0) != errno.ENOSPC and _FULL not in str(error):
+            raise
+        limit, folder = con.con.execute(
+            "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
+        ).fetchone()
+        place = Path(folder) if Path(folder).is_dir() else Path(tempfile.gettempdir())
+        free = shutil.disk_usage(place).free / 1e9
+        ran_out = f"the embedded engine's memory of {limit}" if memory else f"the disk of {place}"
+        raise ConfigError(
+            f"{ran_out} ran out while {doing} ({str(error).splitlines()[0]}). Raise memory_limit under [data], or free "
+            f"disk for what does not fit into memory: {free:,.1f} GB are free at {place}, and TMPDIR names another place"
+        ) from error
+
+
+def written(con: Any, parts: Iterable[Mapping[str, pa.Table]]) -> dict[str, str]:
+    """Rows of some kinds that come part by part, each kind in a Parquet file of its own.
+
+    The files are compressed, cost the engine no memory, and are read again at any time, a part of the rows where that
+    is enough. They stand in a folder that nobody else can read, and that goes with the connection.
+
+    Parameters
+    ----------
+    con : ibis DuckDB backend
+        May be busy meanwhile giving the parts.
     parts : iterable of mapping
-        Rows by kind; those of a kind have the same columns in all parts, and at least one part has them.
+        Rows by kind; every part has the same kinds, and those of a kind the same columns.
 
     Returns
     -------
     dict
-        The table's name by kind, as a statement takes it.
+        What stands for the table of each kind in a statement.
     """
-    writer, names, pending = engine.cursor(), dict[str, str](), 0
-    try:
-        writer.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {_KEPT} (COMPRESS)")
+    folder = _private_folder(con)
+    with ExitStack() as files:
+        writers: dict[str, pq.ParquetWriter] = {}
         for part in parts:
             for kind, rows in part.items():
-                writer.register("part", rows)
-                if kind not in names:
-                    names[kind] = f'{_KEPT}.main."{gen_name(kind)}"'
-                    writer.execute(f"CREATE TABLE {names[kind]} AS FROM part LIMIT 0")
-                writer.execute(f"INSERT INTO {names[kind]} FROM part")
-                writer.unregister("part")
-                pending += rows.num_rows
-            if pending >= KEPT_ROWS:
-                writer.execute(f"CHECKPOINT {_KEPT}")
-                pending = 0
-        writer.execute(f"CHECKPOINT {_KEPT}")
-    finally:
-        writer.close()
-    return names
+                if kind not in writers:
+                    file = pq.ParquetWriter(folder / f"{kind}.parquet", rows.schema, compression="lz4")
+                    writers[kind] = files.enter_context(file)
+                writers[kind].write_table(rows)
+    return {kind: f"read_parquet({_quoted(folder / f'{kind}.parquet')})" for kind in writers}
+
+
+def _private_folder(con: Any) -> Path:
+    """A folder that nobody else can read, and that goes with the connection."""
+    folder = tempfile.mkdtemp(prefix="retain-engine-")
+    weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _quoted(path: Path) -> str:
+    return "'{}'".format(str(path).replace("'", "''"))

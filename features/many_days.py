@@ -1,8 +1,8 @@
 """Day facts of many lines: the engine sorts the lines by customer, and some customers at a time are summed up.
 
 The lines leave the engine as a stream in the order of customers, so that no more of them are held than a block and
-what the engine sorts, which goes to its disk where the limit of memory says so. Facts go back to the engine block by
-block. Nothing is summed up across customers, so that blocks of any size give the same rows.
+what the engine sorts: a share of the customers at a time, and on its disk where that is still more than its limit of
+memory. Nothing is summed up across customers, so that blocks of any size give the same rows.
 """
 
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 from features.day_gaps import MOVES, settle
 from features.day_sums import BOUGHT, KEYS, THINGS, Ints, sum_up
 from features.days import day_facts, money_of_lines, nlogn_step, settled_days
+from features.engine import memory_limit
 
 __all__ = ["BLOCK_LINES", "MOVING", "SETTLED", "many_day_facts"]
 
@@ -33,6 +35,15 @@ BLOCK_LINES = 250_000
 
 BATCH_LINES = 60_000
 """Lines taken from the engine at a time."""
+
+LINE_BYTES = 150
+"""Memory that a line takes while it is sorted."""
+
+MOST_SHARES = 8
+"""Shares of customers that are sorted one after the other; each may read all lines again."""
+
+SAMPLE = 20_000
+"""Lines by which the shares are made of about equal size."""
 
 _RAW = ("amount", "quantity", "discount", "cost")
 _FLAGS = ("lines", "returns", "discounted_lines", "costed_lines")
@@ -91,15 +102,33 @@ def _by_customer(con: Any, orders: ir.Table) -> Iterator[pa.RecordBatch]:
     """The lines with what each adds to the sums, by rising id of the customer."""
     has = set(orders.columns)
     told = [name for name in (*KEYS, "order_id", *THINGS) if name in has]
-    raw = [name for name in _RAW if name in has]
-    plain = orders.select(*told, *raw)
-    rows = f"SELECT * FROM ({con.compile(plain)}) ORDER BY customer_id"
-    lines = con.sql(rows, schema=plain.schema())
-    money = money_of_lines(lines) | {BOUGHT: lines.amount > 0}
-    small = {name: money[name].cast("int8") for name in (*_FLAGS, BOUGHT)}
-    late = {"known_at": ibis.literal(value=True)} if "known_at" in has else {}
-    found = lines.select(*told, **money | small | late)
-    yield from con.con.execute(con.compile(found)).to_arrow_reader(BATCH_LINES)
+    plain = orders.select(*told, *(name for name in _RAW if name in has))
+    for share in _shares(con, plain):
+        lines = con.sql(f"SELECT * FROM ({con.compile(share)}) ORDER BY customer_id", schema=plain.schema())
+        money = money_of_lines(lines) | {BOUGHT: lines.amount > 0}
+        small = {name: money[name].cast("int8") for name in (*_FLAGS, BOUGHT)}
+        late = {"known_at": ibis.literal(value=True)} if "known_at" in has else {}
+        found = lines.select(*told, **money | small | late)
+        yield from con.con.execute(con.compile(found)).to_arrow_reader(BATCH_LINES)
+
+
+def _shares(con: Any, lines: ir.Table) -> list[ir.Table]:
+    """The lines of stretches of customers by rising id, each few enough to be sorted in memory."""
+    count = con.to_pyarrow(lines.count()).as_py()
+    parts = min(MOST_SHARES, -(-count * LINE_BYTES // max(1, memory_limit(con.con) // 3)))
+    if parts <= 1:
+        return [lines]
+    ends = [k / parts for k in range(1, parts)]
+    ids = con.compile(lines.select("customer_id"))
+    (found,) = con.con.execute(
+        f"SELECT quantile_disc(customer_id, {ends}) FROM "
+        f"(SELECT * FROM ({ids}) USING SAMPLE reservoir({SAMPLE} ROWS) REPEATABLE (1))"
+    ).fetchone()
+    bounds = sorted(set(found))
+    shares = [lines.filter(lines.customer_id < bounds[0])]
+    for low, high in pairwise(bounds):
+        shares.append(lines.filter(lines.customer_id >= low, lines.customer_id < high))
+    return [*shares, lines.filter(lines.customer_id >= bounds[-1])]
 
 
 def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

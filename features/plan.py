@@ -30,6 +30,7 @@ import pyarrow as pa
 from features.asked import Asked, arrow, whole
 from features.contract import TABLES
 from features.days import day_facts, line_facts, settled_days
+from features.engine import told_limits
 from features.errors import ConfigError, InputError
 from features.frames import connect, empty_table, typed_frames
 from features.pipeline import EVENT_TABLES, FEATURES, features_at, with_calendar
@@ -125,7 +126,8 @@ def fetch_features(tables: Tables, as_of: Sequence[date]) -> pa.Table:
     parts = []
     for share in tables.shares_of(len(set(as_of))):
         plan = prepared(tables, shape, as_of, share)
-        parts.append(tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema))
+        with told_limits(tables.con, "features were made"):
+            parts.append(tables.con.con.execute(plan.statement).to_arrow_table().cast(plan.schema))
     tables.still()
     return pa.concat_tables(parts)
 

@@ -16,7 +16,7 @@ from datetime import date
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.engine import keep_compact
+from features.engine import keep_compact, told_limits
 from features.frames import connect
 from features.pipeline import features_at, with_calendar
 from features.plan import prepared, shape_of, views_of
@@ -28,6 +28,7 @@ __all__ = ["FeatureShare", "feature_shares", "stream_features"]
 
 _ORDER = "ORDER BY customer_id, as_of"
 _SORT_BYTES = 512 * 2**20
+_DOING = "features were made"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,15 @@ class FeatureShare:
             return self._elsewhere(rows, by_customer=by_customer)
         plan = prepared(self.tables, shape, self.as_of, self.share)
         order = _ORDER if by_customer else ""
-        found = self.tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows)
-        return pa.RecordBatchReader.from_batches(plan.schema, (batch.cast(plan.schema) for batch in found))
+        with told_limits(self.tables.con, _DOING):
+            found = self.tables.con.con.execute(f"FROM ({plan.statement}) {order}").to_arrow_reader(rows)
+
+        def made() -> Iterator[pa.RecordBatch]:
+            with told_limits(self.tables.con, _DOING):
+                for batch in found:
+                    yield batch.cast(plan.schema)
+
+        return pa.RecordBatchReader.from_batches(plan.schema, made())
 
     def _elsewhere(self, rows: int, *, by_customer: bool) -> pa.RecordBatchReader:
         cuts = with_calendar(as_of_table(self.as_of), self.tables)

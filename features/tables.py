@@ -16,7 +16,7 @@ from ibis.util import gen_name
 from features.day_gaps import MOVES
 from features.days import day_facts, settled_days
 from features.dialect import kept, portable
-from features.engine import compact, written
+from features.engine import compact, left_room, memory_limit, told_limits, written
 from features.many_days import MOVING, SETTLED, many_day_facts
 
 __all__ = ["Share", "Tables", "within"]
@@ -79,15 +79,11 @@ class Tables:
         """These tables with day facts from elsewhere, which a statement of the engine gives; tables made from them by
         `replace` sum up their own.
         """
-        name, engine = gen_name("kept_facts"), self.con.con
-        (most,) = engine.execute(f"SELECT max(spend_u) FROM ({rows})").fetchone()
-        sort = "HUGEINT" if (most or 0) > _PLAIN else "BIGINT"
-        kept = f"SELECT * REPLACE (CAST(spend_u AS {sort}) AS spend_u) FROM ({rows})"
-        engine.execute(f'CREATE TEMP VIEW "{name}" AS {kept}')
+        kept = self._wide(f"({rows})", schema)
         found = replace(self)
         # where a cached property looks first
         found.__dict__["_in_blocks"] = None
-        found.__dict__["facts"] = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
+        found.__dict__["facts"] = kept
         return found
 
     @cached_property
@@ -135,11 +131,12 @@ class Tables:
         lines = self.con.to_pyarrow(self.orders.count()).as_py()
         if lines < max(MANY_LINES, 1):
             return None
-        names = written(self.con.con, many_day_facts(self.con, self.orders))
+        with told_limits(self.con, "order lines were summed up by day"), left_room(self.con.con):
+            names = written(self.con, many_day_facts(self.con, self.orders))
         facts = day_facts(self.orders)
         settled = dict(settled_days(facts).schema()) | {MOVES: "boolean"}
         schemas = {SETTLED: ibis.schema(settled), MOVING: facts.schema()}
-        return {kind: self._at_hand(name, schemas[kind]) for kind, name in names.items()}
+        return {kind: self._wide(rows, schemas[kind]) for kind, rows in names.items()}
 
     def shares(self, parts: int) -> list[Share]:
         """Stretches of customers by rising id, about `parts` of equal size; together they hold everybody."""
@@ -172,24 +169,34 @@ class Tables:
         kept has 64 bits as its schema says; sums as the engine makes them have more, which is slow to read again.
         """
         name, engine, schema = gen_name(kind), self.con.con, None
-        for part in parts:
-            schema = part.schema()
-            wanted = ", ".join(_as_told(column, of) for column, of in schema.items())
-            rows = f"SELECT {wanted} FROM ({self.con.compile(part)})"
-            there = engine.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone()
-            engine.execute(f'INSERT INTO "{name}" {rows}' if there else f'CREATE TABLE "{name}" AS {rows}')
-            if shares > 1:
-                compact(engine)
-        return self._at_hand(f'"{name}"', schema)
-
-    def _at_hand(self, name: str, schema: Any) -> ir.Table:
-        """A kept table of days."""
-        engine = self.con.con
-        (most,) = engine.execute(f"SELECT max(spend_u) FROM {name}").fetchone()
+        with told_limits(self.con, "days were put together"):
+            for part in parts:
+                schema = part.schema()
+                wanted = ", ".join(_as_told(column, of) for column, of in schema.items())
+                rows = f"SELECT {wanted} FROM ({self.con.compile(part)})"
+                there = engine.execute(
+                    "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]
+                ).fetchone()
+                engine.execute(
+                    f'INSERT INTO "{name}" {rows}' if there else f'CREATE TABLE "{name}" AS {rows}'
+                )
+                if shares > 1:
+                    compact(engine)
+        (most,) = engine.execute(f'SELECT max(spend_u) FROM "{name}"').fetchone()
         if (most or 0) > _PLAIN:
-            engine.execute(f"ALTER TABLE {name} ALTER spend_u TYPE HUGEINT")
-        kept: ir.Table = self.con.sql(f"SELECT * FROM {name}", schema=schema)
+            engine.execute(f'ALTER TABLE "{name}" ALTER spend_u TYPE HUGEINT')
+        kept: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
         return kept
+
+    def _wide(self, rows: str, schema: ibis.Schema) -> ir.Table:
+        """Days that a statement of the engine gives, their spend as wide as its products with ages may become."""
+        name, engine = gen_name("kept_facts"), self.con.con
+        (most,) = engine.execute(f"SELECT max(spend_u) FROM {rows}").fetchone()
+        sort = "HUGEINT" if (most or 0) > _PLAIN else "BIGINT"
+        kept = f"SELECT * REPLACE (CAST(spend_u AS {sort}) AS spend_u) FROM {rows}"
+        engine.execute(f'CREATE TEMP VIEW "{name}" AS {kept}')
+        found: ir.Table = self.con.sql(f'SELECT * FROM "{name}"', schema=schema)
+        return found
 
 
 def _as_told(column: str, kind: Any) -> str:
@@ -198,9 +205,7 @@ def _as_told(column: str, kind: Any) -> str:
 
 def _rows_within(engine: Any, row_bytes: int) -> int:
     """Rows that the engine holds within its limit of memory, ≥ 1."""
-    (limit,) = engine.execute("SELECT current_setting('memory_limit')").fetchone()
-    (size,) = engine.execute("SELECT CAST(parse_formatted_bytes(?) AS BIGINT)", [limit]).fetchone()
-    return max(1, int(size) // row_bytes)
+    return max(1, memory_limit(engine) // row_bytes)
 
 
 def within(table: ir.Table, share: Share) -> ir.Table:

@@ -189,5 +189,8 @@ def _message(error: Exception) -> str:
         return error.format_message()
     if isinstance(error, (RetainError, OSError, ImportError)):
         return str(error)
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which is not imported for this
+        told = str(error).splitlines()[0]
+        return f"{told}: raise memory_limit under [data], or free disk space for what does not fit"
     # The text of other exceptions may quote a customer's values.
     return f"unexpected {type(error).__name__}; run again with --debug to see where"

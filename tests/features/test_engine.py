@@ -6,11 +6,13 @@ import gc
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
-from features.engine import keep_compact
+from features.engine import keep_compact, told_limits
+from features.errors import ConfigError
 from features.frames import connect
 from features.load import load
 from features.plan import fetch_features
@@ -85,3 +87,32 @@ def test_what_does_not_fit_goes_to_a_private_folder_and_leaves_with_the_engine()
     del con
     gc.collect()
     assert not folder.exists()
+
+
+def test_memory_that_does_not_suffice_is_told_with_what_to_do():
+    con = connect()
+    con.con.execute("SET memory_limit = '16MB'")
+    with (
+        pytest.raises(
+            ConfigError, match=r"memory of 15\.2 MiB ran out while days .* memory_limit under \[data\]"
+        ),
+        told_limits(con, "days were made"),
+    ):
+        con.con.execute("SELECT list(range) FROM range(5_000_000)").fetchall()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), duckdb.IOException("No space left: x")]
+)
+def test_a_full_disk_is_told_with_what_to_do(error):
+    con = connect()
+    with (
+        pytest.raises(ConfigError, match=r"the disk of .* ran out while days were made .* GB are free"),
+        told_limits(con, "days were made"),
+    ):
+        raise error
+
+
+def test_other_errors_of_files_are_told_as_they_are():
+    with pytest.raises(FileNotFoundError), told_limits(connect(), "days were made"):
+        raise FileNotFoundError(2, "no such file")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -77,6 +81,13 @@ def test_blocks_of_any_size_give_the_same_rows(rows, seed):
     assert same(found[0], both(frame)[1])
 
 
+@pytest.mark.parametrize("shares", [2, 3, 7])
+def test_shares_of_any_number_give_the_same_rows(shares, monkeypatch):
+    monkeypatch.setattr(features.many_days, "LINE_BYTES", 2**50)
+    monkeypatch.setattr(features.many_days, "MOST_SHARES", shares)
+    assert same(*both(random_shop(11, 80)))
+
+
 def test_a_customer_with_more_lines_than_a_block_stays_whole(monkeypatch):
     monkeypatch.setattr(features.many_days, "BLOCK_LINES", 5)
     monkeypatch.setattr(features.many_days, "BATCH_LINES", 2)
@@ -96,11 +107,18 @@ def test_money_that_64_bits_do_not_hold_is_refused():
         tables.facts.count()
 
 
-def test_working_tables_are_gone():
+def test_the_days_stand_in_private_files_that_go_with_the_engine():
     tables = tables_from_frames({"orders": random_shop(11, 80)})
     assert tables.facts.count().to_pyarrow().as_py() > 0
-    names = tables.con.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert sorted(name.split("_")[1] for (name,) in names) == ["moving", "settled"]
+    assert tables.con.con.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+    (view,) = tables.con.con.execute(
+        "SELECT sql FROM duckdb_views() WHERE sql LIKE '%moving_facts.parquet%'"
+    ).fetchone()
+    folder = Path(re.findall(r"'([^']+)/moving_facts.parquet'", view)[0])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    del tables
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_the_definition_has_every_sum():

@@ -40,6 +40,11 @@ class Part:
     worst: float
     found: str
 
+    @property
+    def title(self) -> str:
+        """What it is called for people."""
+        return _STEPS[self.step] + ("" if self.name == self.step else f" {self.name}")
+
 
 @dataclass(frozen=True)
 class EngineReport:
@@ -67,9 +72,11 @@ class EngineReport:
                 f"{what}: all {len(report.findings)} columns of the made-up shops are what DuckDB gives "
                 f"(largest difference {report.worst:.1g}, {TOLERANCE:.0e} is allowed)"
             )
-        wrong = sum(part.state != "equal" for part in self.parts)
+        wrong = [part.title for part in self.parts if part.state != "equal"]
         return (
-            f"{what}: {wrong} of {len(self.parts)} parts do not work; do not read these tables in place there"
+            f"{what}: {len(wrong)} of {len(self.parts)} parts do not work ({', '.join(wrong[:5])}"
+            f"{' …' if len(wrong) > 5 else ''}). Do not read tables in place there: export them as Parquet, or "
+            "set in_place = false under [data], and they are read into memory"
         )
 
     @property
@@ -99,9 +106,8 @@ class EngineReport:
             found.add_column(heading, overflow="fold")
         for part in self.parts:
             if not (quiet and part.state == "equal"):
-                name = _STEPS[part.step] + ("" if part.name == part.step else f" {part.name}")
                 state = Text(part.state, _STYLES[part.state])
-                found.add_row(Text(name), state, Text(str(part.compared)), Text(part.found))
+                found.add_row(Text(part.title), state, Text(str(part.compared)), Text(part.found))
         return found
 
 

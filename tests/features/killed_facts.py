@@ -3,6 +3,7 @@
 ``killed_facts.py random FOLDER KILLS SEED [LINES]``  kills at random moments of an update
 ``killed_facts.py hold FOLDER``  locks the store and waits
 ``killed_facts.py limit FOLDER BYTES``  an update that writes more than the largest file the system allows
+``killed_facts.py kept FOLDER BYTES ORDERS``  the same of a project with Parquet files of orders; tells what was said
 
 Run by test_facts_faults and benchmarks/scale_facts.py. Each update has a process of its own, forked before any engine
 has begun, so that a kill ends an engine at work.
@@ -19,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,6 +32,9 @@ from features.errors import PublishError
 from features.facts_store import FactsStore
 from features.facts_update import OPEN_DAYS, up_to_date
 from features.frames import tables_from_frames
+from features.kept_facts import with_kept_facts
+from features.load import load
+from features.settings import DataSettings, TableSource
 from features.tables import Tables
 
 LINES = 400
@@ -146,6 +151,15 @@ def main() -> None:
             update(folder, 2, LINES)
         except PublishError as error:
             sys.stdout.write(str(error))
+    elif order == "kept":
+        settings = DataSettings(in_place=True, keep_facts=True, orders=TableSource(path=(more[1],)))
+        loaded = load(settings, today=date(2026, 3, 1))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(more[0]), int(more[0])))
+        tables = with_kept_facts(
+            loaded, settings, folder, note=lambda said: sys.stdout.write(f"{said}\n")
+        ).tables
+        sys.stdout.write(digest(tables, tables.con.compile(tables.facts)))
 
 
 if __name__ == "__main__":

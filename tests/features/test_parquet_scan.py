@@ -11,8 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.contract import TABLES
 from features.errors import ConfigError, InputError
+from features.findings import Ledger
 from features.load import Loaded, load
+from features.parquet_scan import scan_parquet
 from features.plan import fetch_features
 from features.settings import DataSettings, TableSource
 
@@ -181,6 +184,20 @@ def test_files_of_one_name_are_told_apart_in_findings(tmp_path):
         (os.path.join("month=02", "part-0.parquet"), (1,), 1),  # noqa: PTH118
         (os.path.join("month=05", "part-0.parquet"), (1,), 1),  # noqa: PTH118
     ]
+
+
+@pytest.mark.parametrize(("scheme", "extension"), [("s3", "httpfs"), ("https", "httpfs"), ("az", "azure")])
+def test_an_object_store_without_its_extension_says_how_to_get_it(tmp_path, scheme, extension):
+    nowhere = {"extension_directory": str(tmp_path), "custom_extension_repository": "http://127.0.0.1:1"}
+    source = TableSource(path=(f"{scheme}://bucket/orders/*.parquet",))
+    with (
+        duckdb.connect(config=nowhere) as con,
+        pytest.raises(
+            ConfigError, match=f"^{scheme}:// needs DuckDB's extension {extension}, which cannot be"
+        ) as e,
+    ):
+        scan_parquet(con, TABLES["orders"], source, tmp_path, Ledger("orders"))
+    assert f"duckdb.sql('INSTALL {extension}')" in str(e.value)
 
 
 def test_object_stores_are_named_with_what_is_needed(tmp_path):

@@ -144,7 +144,10 @@ def test_the_parts_gather_what_all_shops_found(capsys: pytest.CaptureFixture[str
         ("features", "trend", "failed", 1),
         ("labels", "labels", "equal", 1),
     ]
-    assert found.summary.startswith("fast 1.5 at shop://here: 2 of 3 parts do not work")
+    assert found.summary.startswith(
+        "fast 1.5 at shop://here: 2 of 3 parts do not work (features rfm, features trend). "
+        "Do not read tables in place there: export them as Parquet, or set in_place = false"
+    )
     Screen().result({}, found.table(quiet=True))
     text = " ".join(capsys.readouterr().out.split())
     assert "features rfm differs 2 T: 1 of 2 rows; at a: 3 instead of 2 (shop two)" in text

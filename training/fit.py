@@ -20,7 +20,7 @@ import pandas as pd
 from features.pipeline import FEATURES
 from training.gate import decide
 from training.head_kind import HeadKind
-from training.levels import level_curve, realised_error, realised_errors
+from training.levels import level_curve, realised_error, realised_errors, recent_kind
 from training.models.anchor import Anchor
 from training.models.head import Head
 from training.models.trees import Trees
@@ -94,9 +94,10 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees:
     rows = rows[kind.weight(rows) > 0]
     own = np.array([errors[day.date()] for day in pd.DatetimeIndex(rows["as_of"])])
     now = panel.at(panel.as_of)
-    head = Head(
-        level=level_curve(errors, panel, kind.horizon_days), anchor_mean=float(kind.closed_form(now).mean())
-    )
+    soon = recent_kind(kind, panel)
+    recent = realised_errors(panel.labelled(soon.horizon_days, by=panel.as_of), soon)
+    level = level_curve(errors, panel, kind.horizon_days, recent=recent)
+    head = Head(level=level, anchor_mean=float(kind.closed_form(now).mean()))
     task = _Task.of(panel, rows, kind, settings) if trees else None
     return head if task is None else _climb(task, head, kind.closed_form(rows) + own, own, now)
 
@@ -107,7 +108,8 @@ def _climb(task: _Task, head: Head, closed: Floats, own: Floats, now: pd.DataFra
     learned = task.grow(closed)
     if not task.beats(learned.late, closed[late]):
         return head
-    head = replace(head, trees=learned.on_all())
+    grown = learned.on_all()
+    head = replace(head, trees=grown, trees_base=_trees_base(grown, kind, now))
     loose = task.grow(own + kind.constant(task.target))
     mean = 0.5 * (learned.late + loose.late)
     if not task.beats(mean + realised_error(kind, mean, kind.answer(learned.late)), learned.late):
@@ -116,11 +118,17 @@ def _climb(task: _Task, head: Head, closed: Floats, own: Floats, now: pd.DataFra
     return replace(head, free_base=_free_base(head, kind, now))
 
 
+def _trees_base(trees: Trees, kind: HeadKind, now: pd.DataFrame) -> float:
+    """The constant that leaves the closed form's total, of which the level is told, on the day of training."""
+    closed = kind.closed_form(now)
+    return realised_error(kind, closed + trees.raw(now), kind.answer(closed))
+
+
 def _free_base(head: Head, kind: HeadKind, now: pd.DataFrame) -> float:
     """The constant that gives the average the total of the anchored trees on the day of training."""
     if head.trees is None or head.free is None:
         raise ValueError("an average needs both sets of trees")
-    learned = kind.closed_form(now) + head.trees.raw(now)
+    learned = kind.closed_form(now) + head.trees_base + head.trees.raw(now)
     mean = 0.5 * (learned + head.free.raw(now))
     return 2.0 * realised_error(kind, mean, kind.answer(learned))
 

@@ -81,8 +81,10 @@ def build_bundle(
         Unsaved, with reference figures and golden rows.
     """
     rows = panel.at(panel.as_of)[["as_of", "customer_id", *FEATURES]]
-    anchor = Anchor.fit(rows, ridge=1.0 if evidence == "rule" else 1e-3)
     heads = _heads(panel, settings, without_trees, progress) if evidence == "ml" else {}
+    # Levels and trees are told of MBG/NBD: only where there are none may the closed form be another.
+    ridge = 1.0 if evidence == "rule" else 1e-3
+    anchor = Anchor.fit(rows, ridge=ridge, alone=evidence == "btyd" and not heads)
     if evidence == "ml" and not any(head.trees for head in heads.values()):
         evidence = "btyd"
     value = settings.value

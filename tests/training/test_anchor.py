@@ -20,6 +20,8 @@ from training.models.anchor import Anchor
 from training.models.gamma_gamma import GammaGamma
 from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
+from training.models.mean_nbd import MeanNbd
+from training.models.pareto_nbd import ParetoNbd
 from training.panel import build_panel
 
 ANCHOR = Anchor(
@@ -130,6 +132,25 @@ def test_a_shop_with_a_rhythm_is_predicted_better_for_it(seed):
 
 def test_a_shop_without_a_rhythm_keeps_mbg_nbd():
     assert isinstance(Anchor.fit(known_outcome("irregular", 33)).buying, MbgNbd)
+
+
+def test_alone_the_closed_form_is_a_mean_of_two():
+    rows = known_outcome("irregular", 33)
+    found = Anchor.fit(rows, alone=True)
+    assert isinstance(found.buying, MeanNbd)
+    assert found.buying.at_purchase == Anchor.fit(rows).buying
+    assert Anchor.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert log_loss(rows, found.no_order_probability(rows, 90)) < 0.69
+
+
+def test_a_mean_of_two_keeps_the_bits_of_the_batch():
+    mean = MeanNbd(ANCHOR.buying, ParetoNbd(0.5, 20.0, 0.6, 300.0))
+    found = replace(ANCHOR, buying=mean)
+    together = found.columns(ROWS, (30, 365))
+    for i in range(0, len(ROWS), 7):
+        pd.testing.assert_frame_equal(
+            found.columns(ROWS.iloc[[i]], (30, 365)), together.iloc[[i]], check_exact=True
+        )
 
 
 def test_a_rhythm_keeps_the_bits_of_the_batch():

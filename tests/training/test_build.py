@@ -11,6 +11,8 @@ from tests.training.small_shops import SETTINGS, day, features_of, history, sett
 from training.build import build_bundle, evidence_for
 from training.fit import anchored
 from training.head_kind import HeadKind
+from training.models.anchor import Anchor
+from training.models.mean_nbd import MeanNbd
 
 
 def one_day(size: int, repeaters: int):
@@ -84,7 +86,8 @@ def test_golden_rows_of_a_one_customer_shop_are_not_that_customer():
 def test_a_window_that_is_no_horizon_is_predicted_too(demo_panel):
     bundle = build_bundle(demo_panel, settings(60, 30, 365), evidence="btyd")
     found = bundle.predict(features_of(demo_panel, demo_panel.as_of), demo_panel.as_of)
-    anchor = demo_panel.at(demo_panel.as_of)["btyd_no_order_60"].to_numpy()
+    rows = demo_panel.at(demo_panel.as_of)
+    anchor = Anchor.fit(rows, alone=True).no_order_probability(rows, 60)
     assert found["churn_probability"].to_numpy() == pytest.approx(anchor, rel=1e-9)
     assert "expected_orders_60d" not in found
 
@@ -99,7 +102,13 @@ def test_progress_counts_to_the_end(demo_panel):
 
 def test_closed_form_of_the_head_is_that_of_the_bundle(demo_panel, demo_bundle):
     rows = demo_panel.at(demo_panel.as_of)
-    plain = build_bundle(demo_panel, SETTINGS, evidence="btyd").predict(rows, demo_panel.as_of)
-    assert np.log(plain["expected_value_60d"]).to_numpy() == pytest.approx(
-        HeadKind("value", 60).closed_form(rows)
-    )
+    ahead = demo_bundle.anchor.ahead(rows, (60,))
+    assert np.log(ahead.value[0]) == pytest.approx(HeadKind("value", 60).closed_form(rows))
+
+
+def test_a_closed_form_that_nothing_is_learned_on_is_a_mean_of_two(demo_panel, demo_bundle):
+    alone = build_bundle(demo_panel, settings(60, 60), evidence="btyd")
+    assert isinstance(alone.anchor.buying, MeanNbd)
+    assert not isinstance(demo_bundle.anchor.buying, MeanNbd)
+    few = build_bundle(demo_panel, settings(60, 60), evidence="rule")
+    assert not isinstance(few.anchor.buying, MeanNbd)

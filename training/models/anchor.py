@@ -1,8 +1,9 @@
 """The closed-form expectation every learned model starts from: MBG/NBD for orders, Gamma-Gamma for spend.
 
 Where the customers of the shop have a rhythm, MBG/CNBD-k takes the place of MBG/NBD; the day's own history
-decides. Fitted on one snapshot's own history. It answers for any horizon, for new customers too, and it is what
-remains when there is too little data to learn more.
+decides. Where nothing will be learned on top of it, its mean with Pareto/NBD does. Fitted on one snapshot's own
+history. It answers for any horizon, for new customers too, and it is what remains when there is too little data
+to learn more.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from training.models.btyd import thin
 from training.models.gamma_gamma import GammaGamma
 from training.models.mbg_cnbd_k import MbgCnbdK
 from training.models.mbg_nbd import MbgNbd
+from training.models.mean_nbd import MeanNbd
 from training.models.regularity import regularity
 from training.models.rows import Rows, matrix_of
 
 __all__ = ["Ahead", "Anchor"]
 
 Floats = npt.NDArray[np.float64]
-_KINDS: dict[str, type[MbgNbd] | type[MbgCnbdK]] = {MbgNbd.name: MbgNbd, MbgCnbdK.name: MbgCnbdK}
+Buying = MbgNbd | MbgCnbdK | MeanNbd
+_KINDS: dict[str, type[Buying]] = {MbgNbd.name: MbgNbd, MbgCnbdK.name: MbgCnbdK, MeanNbd.name: MeanNbd}
 # Customers enough to tell a rhythm from none; looking at more would cost time at every snapshot.
 _TELLING = 1_000
 _LEAST_PHASES = 2.0
@@ -85,7 +88,7 @@ class Anchor:
 
     Parameters
     ----------
-    buying : MbgNbd or MbgCnbdK
+    buying : MbgNbd, MbgCnbdK or MeanNbd
         Purchase days per customer, time in days; MBG/CNBD-k where the customers have a rhythm.
     spending : GammaGamma
         Spend per purchase day, fitted on customers with two or more.
@@ -95,13 +98,13 @@ class Anchor:
         Share of spend that is not returned, in [0, 1].
     """
 
-    buying: MbgNbd | MbgCnbdK
+    buying: Buying
     spending: GammaGamma
     orders_per_day: float
     kept_share: float
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, *, ridge: float = 1e-3) -> Anchor:
+    def fit(cls, features: pd.DataFrame, *, ridge: float = 1e-3, alone: bool = False) -> Anchor:
         """Fits both models on the features of one snapshot.
 
         Parameters
@@ -110,6 +113,8 @@ class Anchor:
             Customers with the order features of one day.
         ridge : float
             Pull of the log-parameters towards plain values, ≥ 0; about 1 for a handful of customers.
+        alone : bool
+            Nothing will be learned on top: the mean of MBG/NBD and Pareto/NBD in place of MBG/NBD.
 
         Raises
         ------
@@ -127,7 +132,7 @@ class Anchor:
         kept = float(features["value_total"].sum()) / spend if spend > 0 else 1.0
         per_day = float(features["orders_total"].sum()) / max(1.0, float(features["purchase_days"].sum()))
         return cls(
-            _buying(x, t_x, T, ridge, rhythm=_rhythm(features)),
+            _buying(x, t_x, T, ridge, rhythm=_rhythm(features), alone=alone),
             GammaGamma.fit(days, mean, ridge=ridge),
             max(1.0, per_day),
             min(1.0, max(0.0, kept)),
@@ -195,7 +200,7 @@ def _rhythm(features: pd.DataFrame) -> float | None:
     return regularity(*(_column(features, name) for name in names))
 
 
-def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float, *, rhythm: float | None) -> MbgNbd | MbgCnbdK:
+def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float, *, rhythm: float | None, alone: bool) -> Buying:
     """MBG/CNBD-k with the k that (evenly drawn) customers speak for; MBG/NBD where they have no rhythm.
 
     The likelihood of counts and last purchases takes a young history for a rhythm; the gaps, where enough are known,
@@ -205,7 +210,7 @@ def _buying(x: Floats, t_x: Floats, T: Floats, ridge: float, *, rhythm: float | 
     even = rhythm is None or rhythm >= _LEAST_PHASES
     k = MbgCnbdK.fit(x[some], t_x[some], T[some], ridge=ridge).k if even else 1
     if k == 1:
-        return MbgNbd.fit(x, t_x, T, ridge=ridge)
+        return (MeanNbd if alone else MbgNbd).fit(x, t_x, T, ridge=ridge)
     return MbgCnbdK.fit(x, t_x, T, ridge=ridge, k=k)
 
 

@@ -16,6 +16,7 @@ from training.models.btyd import (
     check_params,
     check_summary,
     check_weights,
+    horizon_rows,
     maximise,
     params_from_json,
     rounded,
@@ -192,10 +193,7 @@ class ParetoNbd(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         horizon = check_horizon(horizon_days, x.size)
         alpha, beta = self._scales(x.size, covariates)
-        a, A, B = self.r + x, alpha + T, beta + T
-        reach = np.log1p(horizon / np.maximum(A, B))
-        ordered = order_within(a, np.full(x.size, self.s), A / B, reach)
-        return self._alive(x, t_x, T, alpha, beta) * ordered
+        return self._alive(x, t_x, T, alpha, beta) * self._ordered(x, alpha + T, beta + T, horizon)
 
     def expected_orders(
         self,
@@ -223,9 +221,27 @@ class ParetoNbd(PurchaseModel):
         x, t_x, T = check_summary(x, t_x, T)
         horizon = check_horizon(horizon_days, x.size)
         alpha, beta = self._scales(x.size, covariates)
-        y = np.log1p(horizon / (beta + T))
-        lived = (beta + T) * y * exprel((1.0 - self.s) * y)
-        return self._alive(x, t_x, T, alpha, beta) * (self.r + x) / (alpha + T) * lived
+        rate = self._alive(x, t_x, T, alpha, beta) * (self.r + x) / (alpha + T)
+        return rate * self._lived(beta + T, horizon)
+
+    def ahead(
+        self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, horizons_days: tuple[float, ...]
+    ) -> tuple[Floats, Floats, Floats]:
+        """``p_alive``, and by horizon ``p_order_within`` and ``expected_orders``, bit for bit, in one call.
+
+        Of models without covariates only.
+
+        Returns
+        -------
+        float64 arrays of shape (customers,), (horizons, customers) and (horizons, customers).
+        """
+        x, t_x, T = check_summary(x, t_x, T)
+        alpha, beta = self._scales(x.size, None)
+        alive = self._alive(x, t_x, T, alpha, beta)
+        horizons = [np.full(x.size, h) for h in horizon_rows(horizons_days).ravel()]
+        rate = alive * (self.r + x) / (alpha + T)
+        some = np.array([alive * self._ordered(x, alpha + T, beta + T, h) for h in horizons])
+        return alive, some, np.array([rate * self._lived(beta + T, h) for h in horizons])
 
     def to_json(self) -> dict[str, Any]:
         """Model name and parameters, ready for ``json.dumps``; floats survive the round trip unchanged."""
@@ -251,6 +267,16 @@ class ParetoNbd(PurchaseModel):
             scaled_by(self.alpha, self.rate_effects, z, -1.0),
             scaled_by(self.beta, self.dropout_effects, z, -1.0),
         )
+
+    def _ordered(self, x: Floats, A: Floats, B: Floats, horizon: Floats) -> Floats:
+        """P(order within the horizon) of who is alive."""
+        reach = np.log1p(horizon / np.maximum(A, B))
+        return order_within(self.r + x, np.full(x.size, self.s), A / B, reach)
+
+    def _lived(self, B: Floats, horizon: Floats) -> Floats:
+        """Mean time alive within the horizon of who is alive."""
+        y = np.log1p(horizon / B)
+        return np.asarray(B * y * exprel((1.0 - self.s) * y))
 
     def _stories(
         self, x: Floats, t_x: Floats, T: Floats, alpha: Floats, beta: Floats

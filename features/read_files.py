@@ -83,7 +83,9 @@ def read_parquet_file(
         Damaged or cut off, nested columns, or so much larger than its size that memory would not hold it.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=_texts(path)) as file:
+        # What is read ahead would stay in memory until the whole file is read.
+        options = {"page_checksum_verification": True, "pre_buffer": False}
+        with pq.ParquetFile(path, read_dictionary=_texts(path), **options) as file:
             found = match_columns(contract, source.columns, file.schema_arrow.names, path.name)
             _refuse_bomb(file, list(found.values()), path.name)
             yield from _parquet_pieces(file, found, path.name)

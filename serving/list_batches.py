@@ -162,7 +162,9 @@ def _footer(file: Path) -> pq.FileMetaData:
 
 
 def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
-    with _refusing(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+    # What is read ahead stays in memory until the last batch of the file is taken.
+    options = {"page_checksum_verification": True, "pre_buffer": False}
+    with _refusing(file), pq.ParquetFile(file, **options) as opened:
         yield from opened.iter_batches(rows)
 
 

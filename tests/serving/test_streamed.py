@@ -7,15 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from features.errors import InputError, LockedError, NotEnoughData, PublishError
 from features.files import output_lock
-from serving.list_batches import equal_batches, list_batch, list_schema
+from serving.list_batches import equal_batches, list_batch, list_schema, read_features
 from serving.list_folder import RECORD, verify_list_folder
-from serving.list_runs import RunFolder
+from serving.list_runs import ROWS, Run, RunFolder
 from serving.scorer import Scorer
 from serving.streamed import StreamSettings, stream_list
 from tests.serving.streamed_shop import DAY, bundle_and_features, scorer_of
@@ -261,3 +262,27 @@ def test_runs_of_other_features_or_settings_or_damaged_ones_are_made_again(
 
 def test_schema_without_customers_is_that_of_the_list(scorer: Scorer, known: pa.Table) -> None:
     assert list_schema(scorer, DAY) == list_batch(scorer, known.to_batches()[0], DAY).schema
+
+
+def test_reading_features_holds_no_more_memory_the_longer_the_file(tmp_path: Path) -> None:
+    draw, file = np.random.default_rng(5), tmp_path / "features.parquet"
+    with pq.ParquetWriter(file, pa.schema([("a", pa.float64())])) as writer:
+        for _ in range(40):
+            writer.write_table(pa.table({"a": draw.random(20_000)}))
+    batches, rows = read_features(file, 20_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in batches]
+    assert (len(held), rows) == (40, 800_000)
+    assert max(held) < file.stat().st_size / 4
+
+
+def test_a_cut_of_a_run_holds_no_more_than_its_rows(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "list", {})
+    rows = pa.table(
+        {"value_at_stake": np.arange(400.0, 0.0, -1.0), "customer_id": [f"c{n}" for n in range(400)]}
+    )
+    run = folder.put(Run(0, "", "", "", 400), rows)
+    low, high = (-300.0, "c100"), (-295.0, "c105")
+    found = folder.between(ROWS, run, folder.index(run, ROWS), low, high)
+    assert found["customer_id"].to_pylist() == ["c100", "c101", "c102", "c103", "c104"]
+    assert found.get_total_buffer_size() < 500

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import ConfigError
+from features.private_folder import private_folder
 
 __all__ = ["SLICE_ROWS", "compact", "keep_compact", "left_room", "memory_limit", "told_limits", "written"]
 
@@ -42,7 +42,7 @@ def keep_compact(con: Any, limit_bytes: int) -> None:
         Memory that the engine may take, > 0. What sorting and joining need beyond it is written to a folder that
         nobody else can read, and that goes with the connection.
     """
-    folder, engine = _private_folder(con), con.con
+    folder, engine = private_folder(con), con.con
     engine.execute(f"SET memory_limit = '{limit_bytes // 2**20}MiB'")
     engine.execute(f"SET temp_directory = {_quoted(folder)}")
     engine.execute(f"ATTACH ':memory:' AS {_NAME} (COMPRESS)")
@@ -126,7 +126,7 @@ def written(con: Any, parts: Iterable[Mapping[str, pa.Table]]) -> dict[str, str]
     dict
         What stands for the table of each kind in a statement.
     """
-    folder = _private_folder(con)
+    folder = private_folder(con)
     with ExitStack() as files:
         writers: dict[str, pq.ParquetWriter] = {}
         for part in parts:
@@ -136,13 +136,6 @@ def written(con: Any, parts: Iterable[Mapping[str, pa.Table]]) -> dict[str, str]
                     writers[kind] = files.enter_context(file)
                 writers[kind].write_table(rows)
     return {kind: f"read_parquet({_quoted(folder / f'{kind}.parquet')})" for kind in writers}
-
-
-def _private_folder(con: Any) -> Path:
-    """A folder that nobody else can read, and that goes with the connection."""
-    folder = tempfile.mkdtemp(prefix="retain-engine-")
-    weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def _quoted(path: Path) -> str:

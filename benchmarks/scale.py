@@ -68,15 +68,15 @@ def main(arguments: Sequence[str]) -> int:
         "score": score,
         "facts": facts,
     }
-    for part in options.parts:
-        measured[part](found, options)
     command = scrub(shlex.join(["python", "benchmarks/scale.py", *arguments]))
     plot = options.out.with_suffix(".svg") if options.out else None
-    text = page(found, command, plot)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    for part in options.parts:
+        measured[part](found, options)
+        # After every part: the last ones take long, and what was measured should not be lost with them.
+        if options.out:
+            options.out.write_text(page(found, command, plot), encoding="utf-8")
+    if not options.out:
+        print(page(found, command, plot))
     return int(found.failed)
 
 
@@ -201,7 +201,8 @@ def asked(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--memory", default="6GB", help="memory limit of the engine in the part `features`")
     parser.add_argument("--small-lines", type=int, default=SMALL_LINES, help="lines of the part `small`")
-    parser.add_argument("--customers", type=int, nargs="+", default=[1_000_000], help="of the part `score`")
+    customers = "of the part `score`; memory of the last is told beside the first"
+    parser.add_argument("--customers", type=int, nargs="+", default=[1_000_000], help=customers)
     parser.add_argument("--night-lines", type=int, default=5_000_000, help="lines of the part `facts`")
     parser.add_argument("--out", type=Path, help="markdown page to write; without it the page is printed")
     return parser.parse_args(arguments)

@@ -28,6 +28,7 @@ SHOWN = {
 }
 CURVES = (("one day", "the customer table of a day", BLUE), ("twelve days", "of twelve days", ORANGE))
 _HEAD = ["| lines | job | seconds | CPU s | peak MB | × DuckDB |", "|--:|---|--:|--:|--:|--:|"]
+_SMALL = "The engine may take 2 GB. The table of a day is the last point of the plot."
 
 
 def page(found: Found, command: str, plot: Path | None) -> str:
@@ -55,7 +56,7 @@ def _features(found: Found, plot: Path | None) -> list[str]:
         lines += [_row(job, here.get("duckdb")) for step, job in here.items() if step in SHOWN]
         checks += list(_feature_checks(size, here))
     if plot is not None:
-        plot.write_text(_picture(found.features), encoding="utf-8")
+        plot.write_text(_picture([*found.features, *found.small]), encoding="utf-8")
         lines += ["", f"![Seconds by lines]({plot.name})"]
     return [*lines, "", *_check_table(checks)]
 
@@ -80,7 +81,7 @@ def _small(found: Found) -> list[str]:
         return []
     here = {job.step: job for job in found.small}
     rows = [_row(job, here.get("duckdb")) for step, job in here.items() if step in SHOWN]
-    return ["", "## More lines than memory", "", "The engine may take 2 GB.", "", *_HEAD, *rows]
+    return ["", "## More lines than memory", "", _SMALL, "", *_HEAD, *rows]
 
 
 def _peers(found: Found) -> list[str]:
@@ -130,11 +131,27 @@ def _told(jobs: Sequence[Measured], step: str, texts: tuple[str, dict[str, tuple
             rows.append(f"{job.lines:,}: failed, {scrub(job.last_line)}")
             continue
         told = {"seconds": job.seconds, "peak_gb": job.peak_mb / 1_024} | _flat(json.loads(job.last_line))
-        checks += [(text.format(job.lines), told[name], most) for name, (text, most) in wanted.items()]
+        if not rows:
+            checks += [(text.format(job.lines), told[name], most) for name, (text, most) in wanted.items()]
         rows.append(f"{job.lines:,}: {_figures(told)}")
     if not rows:
         return []
-    return ["", heading, "", *(f"- {row}" for row in rows), "", *_check_table(checks)]
+    return [
+        "",
+        heading,
+        "",
+        *(f"- {row}" for row in rows),
+        "",
+        *_check_table([*checks, *_growth(jobs, step)]),
+    ]
+
+
+def _growth(jobs: Sequence[Measured], step: str) -> Iterator[tuple[str, float, float]]:
+    """Memory of the largest beside the smallest list."""
+    done = [job for job in jobs if job.step == step == "score" and not job.exit_code]
+    if len(done) > 1:
+        first, *_, last = (json.loads(job.last_line)["peak_gb"] for job in done)
+        yield f"{done[-1].lines:,} customers: peak memory, times that of {done[0].lines:,}", last / first, 1.1
 
 
 def _flat(told: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 A table of the engine takes some 180 bytes a line as it is written and 20 once it is compressed, which the engine
 does in memory only where it is asked. So large tables are written some rows at a time and compressed in between.
+
+Importing DuckDB starts a thread, and the parent of the endpoint's workers has to fork without any: so it is imported
+where it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -59,10 +61,12 @@ def memory_limit(engine: Any) -> int:
 @contextmanager
 def left_room(engine: Any) -> Iterator[None]:
     """Within the block the engine takes less than its limit: the rest is for what is worked out beside it."""
+    from duckdb import OutOfMemoryException
+
     writer, (limit,) = engine.cursor(), engine.execute("SELECT current_setting('memory_limit')").fetchone()
     size = memory_limit(engine)
     try:
-        with suppress(duckdb.OutOfMemoryException):
+        with suppress(OutOfMemoryException):
             writer.execute(f"SET memory_limit = '{(size - min(size // 4, _ROOM)) // 2**20}MiB'")
         yield
     finally:
@@ -90,10 +94,12 @@ def told_limits(con: Any, doing: str) -> Iterator[None]:
     ConfigError
         The embedded engine, or the disk beside it, ran out.
     """
+    from duckdb import IOException, OutOfMemoryException
+
     try:
         yield
-    except (duckdb.OutOfMemoryException, duckdb.IOException, OSError) as error:
-        memory = isinstance(error, duckdb.OutOfMemoryException)
+    except (OutOfMemoryException, IOException, OSError) as error:
+        memory = isinstance(error, OutOfMemoryException)
         if not memory and getattr(error, "errno", 0) != errno.ENOSPC and _FULL not in str(error):
             raise
         limit, folder = con.con.execute(

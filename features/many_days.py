@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -167,9 +166,12 @@ class _Steps:
 
     def __call__(self, count: int) -> Ints:
         if count > len(self.known):
+            # Not at import time: `features.engine` tells why.
+            from duckdb import connect
+
             places = ibis.range(2 * count).unnest().name("nth").as_table()
             wanted = places.select(step=nlogn_step(places.nth))
-            with duckdb.connect() as engine:
+            with connect() as engine:
                 found = engine.execute(str(ibis.to_sql(wanted, dialect="duckdb"))).fetchnumpy()
             self.known = found["step"]
         return self.known[:count]

@@ -127,7 +127,8 @@ def _told(jobs: Sequence[Measured], step: str, texts: tuple[str, dict[str, tuple
     for job in jobs:
         if job.step != step:
             continue
-        if job.exit_code:
+        # A job that tells its figures and still fails missed one of them.
+        if job.exit_code and not job.last_line.startswith("{"):
             rows.append(f"{job.lines:,}: failed, {scrub(job.last_line)}")
             continue
         told = {"seconds": job.seconds, "peak_gb": job.peak_mb / 1_024} | _flat(json.loads(job.last_line))

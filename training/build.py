@@ -14,7 +14,7 @@ from features.progress import Progress
 from strategies.rfm_scores import RfmEdges
 from strategies.settings import StrategySettings
 from strategies.value_class import ValueCuts, value_axes
-from training.fit import fit_head, shortfall
+from training.fit import fit_head, follow_head, lead_horizon, shortfall
 from training.head_kind import HeadKind
 from training.intervals import fit_intervals
 from training.models.anchor import Anchor
@@ -32,21 +32,25 @@ Evidence = Literal["rule", "btyd", "ml"]
 MIN_CUSTOMERS = 30
 MIN_REPEATERS = 10
 _GOLDEN_ROWS = 16
+_QUANTITIES = ("churn", "orders", "value")
 
 
 def evidence_for(panel: Panel, window_days: int) -> tuple[Evidence, str]:
     """The highest rung the panel can carry, and why not a higher one (empty at the top).
 
-    ``ml`` needs what `training.fit.shortfall` asks for; ``btyd`` needs 30 customers, 10 of them with a repeat
-    purchase; ``rule`` is the closed form held to plain values, for anything less.
+    ``ml`` needs a horizon up to the window that past days can teach (`training.fit.lead_horizon`); ``btyd`` needs
+    30 customers, 10 of them with a repeat purchase; ``rule`` is the closed form held to plain values, for anything
+    less.
     """
     rows = panel.at(panel.as_of)
     repeaters = int((rows["frequency"] > 0).sum())
     if len(rows) < MIN_CUSTOMERS or repeaters < MIN_REPEATERS:
         need = f"at least {MIN_CUSTOMERS} customers and {MIN_REPEATERS} with a repeat purchase"
         return "rule", f"{len(rows)} customers, {repeaters} with a repeat purchase; fitting needs {need}"
+    if lead_horizon(panel, "churn", window_days) is not None:
+        return "ml", ""
     missing = shortfall(panel, HeadKind("churn", window_days))
-    return ("btyd", f"trees need more: {missing}") if missing else ("ml", "")
+    return "btyd", f"trees need more: {missing or 'no days to learn from before the latest labelled ones'}"
 
 
 def build_bundle(
@@ -85,7 +89,7 @@ def build_bundle(
     # Levels and trees are told of MBG/NBD: only where there are none may the closed form be another.
     ridge = 1.0 if evidence == "rule" else 1e-3
     anchor = Anchor.fit(rows, ridge=ridge, alone=evidence == "btyd" and not heads)
-    if evidence == "ml" and not any(head.trees for head in heads.values()):
+    if evidence == "ml" and not any(head.learned for head in heads.values()):
         evidence = "btyd"
     value = settings.value
     curve = ValueCurve(
@@ -110,16 +114,24 @@ def _heads(
     without_trees: frozenset[HeadKind],
     progress: Progress | None,
 ) -> dict[HeadKind, Head]:
-    kinds = [HeadKind("churn", settings.churn.window_days)]
-    kinds += [HeadKind(name, h) for h in settings.value.horizons_days for name in ("orders", "value")]
-    found: dict[HeadKind, Head] = {}
+    window, horizons = settings.churn.window_days, settings.value.horizons_days
+    kinds = [HeadKind("churn", window), *(HeadKind(n, h) for h in horizons for n in ("orders", "value"))]
+    leads = {name: HeadKind(name, lead_horizon(panel, name, window) or window) for name in _QUANTITIES}
     with ThreadPoolExecutor(settings.num_threads) as pool:
-        fitted = pool.map(lambda k: fit_head(panel, k, settings, trees=k not in without_trees), kinds)
-        for done, (kind, head) in enumerate(zip(kinds, fitted, strict=True), start=1):
+        fitted = pool.map(
+            lambda k: fit_head(panel, k, settings, trees=k not in without_trees), leads.values()
+        )
+        learned = dict[str, Head | None]()
+        for done, (kind, head) in enumerate(zip(leads.values(), fitted, strict=True), start=1):
+            learned[kind.name] = head
             if progress:
-                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(kinds))
-            if head is not None:
-                found[kind] = head
+                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(leads))
+    found = {}
+    for kind in kinds:
+        lead = learned[kind.name] or Head()
+        if kind != leads[kind.name]:
+            lead = follow_head(panel, kind, Head() if kind in without_trees else lead)
+        found[kind] = lead
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from threading import Lock
 from typing import Any, Literal
@@ -23,11 +23,13 @@ from training.head_kind import HeadKind
 from training.levels import level_curve, realised_error, realised_errors, recent_kind
 from training.models.anchor import Anchor
 from training.models.head import Head
+from training.models.level import LevelCurve
 from training.models.trees import Trees
 from training.panel import Panel
 from training.settings import TrainingSettings
+from training.stack import best_weights, mixed
 
-__all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "shortfall"]
+__all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "follow_head", "lead_horizon", "shortfall"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -83,54 +85,97 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees:
     Returns
     -------
     Head or None
-        None when `shortfall` says that there is too little to learn from. Each rung (closed form, trees on top of
-        it, average with trees of their own) is used only where it beat the one below on the latest labelled
-        snapshots by more than one standard error over customers (Breiman et al. 1984).
+        None when `shortfall` says that there is too little to learn from. Closed form, trees on top of it and
+        trees of their own are mixed as served the latest labelled snapshots best (`training.stack`), where that
+        beat the closed form by more than one standard error over customers (Breiman et al. 1984).
     """
     if shortfall(panel, kind):
         return None
     rows = panel.labelled(kind.horizon_days, by=panel.as_of)
     errors = realised_errors(rows, kind)
+    now = panel.at(panel.as_of)
+    head = Head(level=_level(panel, kind, errors), anchor_mean=float(kind.closed_form(now).mean()))
     rows = rows[kind.weight(rows) > 0]
     own = np.array([errors[day.date()] for day in pd.DatetimeIndex(rows["as_of"])])
+    task = _Task.of(panel, rows, kind, settings) if trees else None
+    return head if task is None else _climb(task, head, own, now)
+
+
+def follow_head(panel: Panel, kind: HeadKind, lead: Head) -> Head:
+    """A head with its own closed form and level, and the trees of another horizon.
+
+    What tells customers apart within one horizon tells them apart within the others: their logarithms of expected
+    orders move by the same amount, as those of a customer-base model do who buys faster or is more surely alive.
+    A horizon that no past day can show has no level: its total is the closed form's.
+
+    Parameters
+    ----------
+    panel : Panel
+        From `anchored`.
+    kind : HeadKind
+        What to predict.
+    lead : Head
+        The same quantity's head with trees.
+    """
+    level = LevelCurve()
+    if not shortfall(panel, kind):
+        level = _level(panel, kind, realised_errors(panel.labelled(kind.horizon_days, by=panel.as_of), kind))
     now = panel.at(panel.as_of)
+    head = replace(lead, level=level, anchor_mean=float(kind.closed_form(now).mean()), base=0.0)
+    return replace(head, base=_base(head, kind, now)) if head.learned else head
+
+
+def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
+    """Where trees learn what they say of a horizon: the longest labelled one up to it that past days can teach.
+
+    None when there is none: too few rows, or nothing a horizon before the latest labelled days.
+    """
+    able = (h for h in panel.horizons_days if h <= horizon_days and _teaches(panel, HeadKind(name, h)))
+    return max(able, default=None)
+
+
+def _teaches(panel: Panel, kind: HeadKind) -> bool:
+    rows = panel.labelled(kind.horizon_days, by=panel.as_of)
+    return not shortfall(panel, kind) and _parted(rows[kind.weight(rows) > 0], kind) is not None
+
+
+def _level(panel: Panel, kind: HeadKind, errors: dict[date, float]) -> LevelCurve:
     soon = recent_kind(kind, panel)
     recent = realised_errors(panel.labelled(soon.horizon_days, by=panel.as_of), soon)
-    level = level_curve(errors, panel, kind.horizon_days, recent=recent)
-    head = Head(level=level, anchor_mean=float(kind.closed_form(now).mean()))
-    task = _Task.of(panel, rows, kind, settings) if trees else None
-    return head if task is None else _climb(task, head, kind.closed_form(rows) + own, own, now)
+    return level_curve(errors, panel, kind.horizon_days, recent=recent)
 
 
-def _climb(task: _Task, head: Head, closed: Floats, own: Floats, now: pd.DataFrame) -> Head:
-    """The highest rung that beat the one below; `own` are the level errors of each row's day."""
+def _climb(task: _Task, head: Head, own: Floats, now: pd.DataFrame) -> Head:
+    """The mixture that served the late days best, if it beat the closed form; `own` are each row's day's errors."""
     kind, late = task.kind, task.late
-    learned = task.grow(closed)
-    if not task.beats(learned.late, closed[late]):
+    closed = kind.closed_form(task.rows) + own
+    anchored, free = task.grow(closed), task.grow(own + kind.constant(task.target))
+    answers = (closed[late], anchored.late, free.late)
+    total = kind.answer(closed[late])
+
+    def levelled(answer: Floats) -> Floats:
+        return answer + realised_error(kind, answer, total)
+
+    weights = best_weights(answers, lambda answer: float(task.losses(levelled(answer)).mean()))
+    if not task.beats(levelled(mixed(weights, answers)), closed[late]):
         return head
-    grown = learned.on_all()
-    head = replace(head, trees=grown, trees_base=_trees_base(grown, kind, now))
-    loose = task.grow(own + kind.constant(task.target))
-    mean = 0.5 * (learned.late + loose.late)
-    if not task.beats(mean + realised_error(kind, mean, kind.answer(learned.late)), learned.late):
-        return head
-    head = replace(head, free=loose.on_all())
-    return replace(head, free_base=_free_base(head, kind, now))
+    _, trees_weight, free_weight = weights
+    head = replace(
+        head,
+        trees=anchored.on_all() if trees_weight else None,
+        trees_weight=trees_weight,
+        free=free.on_all() if free_weight else None,
+        free_weight=free_weight,
+        learned_days=kind.horizon_days,
+    )
+    return replace(head, base=_base(head, kind, now))
 
 
-def _trees_base(trees: Trees, kind: HeadKind, now: pd.DataFrame) -> float:
+def _base(head: Head, kind: HeadKind, now: pd.DataFrame) -> float:
     """The constant that leaves the closed form's total, of which the level is told, on the day of training."""
     closed = kind.closed_form(now)
-    return realised_error(kind, closed + trees.raw(now), kind.answer(closed))
-
-
-def _free_base(head: Head, kind: HeadKind, now: pd.DataFrame) -> float:
-    """The constant that gives the average the total of the anchored trees on the day of training."""
-    if head.trees is None or head.free is None:
-        raise ValueError("an average needs both sets of trees")
-    learned = kind.closed_form(now) + head.trees_base + head.trees.raw(now)
-    mean = 0.5 * (learned + head.free.raw(now))
-    return 2.0 * realised_error(kind, mean, kind.answer(learned))
+    told = replace(head, level=LevelCurve()).raw(closed, now, now["as_of"].iloc[0].date())
+    return realised_error(kind, told, kind.answer(closed))
 
 
 @dataclass(frozen=True)
@@ -160,18 +205,9 @@ class _Task:
 
     @classmethod
     def of(cls, panel: Panel, rows: pd.DataFrame, kind: HeadKind, settings: TrainingSettings) -> _Task | None:
-        """None when too few rows lie a horizon before the latest snapshots.
-
-        The latest are up to three snapshots, but no more than a quarter of all.
-        """
-        days = pd.DatetimeIndex(rows["as_of"])
-        each = days.unique().sort_values()
-        for count in range(min(_LATE_SNAPSHOTS, max(1, len(each) // 4)), 0, -1):
-            first = each[-count]
-            early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
-            if len(early) >= MIN_ROWS and np.unique(kind.target(rows.iloc[early])).size > 1:
-                return cls(panel, rows, kind, settings, early, np.flatnonzero(days >= first))
-        return None
+        """None when too few rows lie a horizon before the latest snapshots."""
+        parts = _parted(rows, kind)
+        return None if parts is None else cls(panel, rows, kind, settings, *parts)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -218,10 +254,12 @@ class _Task:
 
     def beats(self, challenger: Floats, incumbent: Floats) -> bool:
         """Whether one answer for the late rows is better than another by more than the customers' noise."""
-        rows = self.rows.iloc[self.late]
-        target, weight = self.target[self.late], self.weight[self.late]
-        new, old = (weight * self.kind.losses(target, score) for score in (challenger, incumbent))
-        return decide(new, old, rows["customer_id"].to_numpy()).better
+        customers = self.rows["customer_id"].iloc[self.late].to_numpy()
+        return decide(self.losses(challenger), self.losses(incumbent), customers).better
+
+    def losses(self, answer: Floats) -> Floats:
+        """Weighted loss of each late row at an answer on the head's scale."""
+        return self.weight[self.late] * self.kind.losses(self.target[self.late], answer)
 
     def train(self, part: Part, start: Floats, rounds: int, *, watched: bool = False) -> Any:
         """LightGBM on some of the rows; `watched` stops it when the late rows no longer gain."""
@@ -268,6 +306,21 @@ class _Task:
             "num_threads": 1,
             "verbosity": -1,
         }
+
+
+def _parted(rows: pd.DataFrame, kind: HeadKind) -> tuple[Places, Places] | None:
+    """Rows to learn from and rows a horizon after them to judge on, where there are enough of both.
+
+    The latest are up to three snapshots, but no more than a quarter of all.
+    """
+    days = pd.DatetimeIndex(rows["as_of"])
+    each = days.unique().sort_values()
+    for count in range(min(_LATE_SNAPSHOTS, max(1, len(each) // 4)), 0, -1):
+        first = each[-count]
+        early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
+        if len(early) >= MIN_ROWS and np.unique(kind.target(rows.iloc[early])).size > 1:
+            return early, np.flatnonzero(days >= first)
+    return None
 
 
 def _without_ranges(text: str) -> str:

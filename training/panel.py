@@ -26,6 +26,7 @@ from training.treated import treatment_weights
 __all__ = ["MAX_ROWS", "STEP_DAYS", "Panel", "build_panel", "cut_offs", "sample"]
 
 STEP_DAYS = 30
+QUARTER_DAYS = 90
 MAX_SNAPSHOTS = 36
 MIN_HISTORY_DAYS = 45
 MAX_ROWS = 400_000
@@ -139,8 +140,9 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     days = cut_offs(first, as_of)
     share = min(1.0, MAX_ROWS / max(1, customers * len(days)))
     chosen = tables if share == 1.0 else sample(tables, share)
-    # The level of every horizon follows what came within the last step.
-    horizons = tuple(sorted({*horizons_days, STEP_DAYS}))
+    # The level of every horizon follows what came within the last step; a long one is learned at a shorter one
+    # as long as nobody has lived through it.
+    horizons = tuple(sorted({*horizons_days, STEP_DAYS, min(QUARTER_DAYS, max(horizons_days))}))
     rows = buyers(_frame(fetch_features(chosen, days)))
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")

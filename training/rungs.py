@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -45,10 +44,10 @@ def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decisi
     found = {}
     for kind, head in _heads(bundle):
         passed = day + timedelta(days=kind.horizon_days) <= panel.as_of
-        if head.trees is None or not passed:
+        if not head.learned or not passed:
             continue
         closed, target, weight = kind.closed_form(rows), kind.target(rows), kind.weight(rows)
-        below = replace(head, trees=None, free=None)
+        below = Head(level=head.level)
         scores = (h.raw(closed, rows, day) for h in (head, below))
         learned, plain = (
             weight * kind.losses(target, s + realised_error(kind, s, target, weight)) for s in scores

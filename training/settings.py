@@ -58,7 +58,7 @@ class TreeSettings(_Section):
     """
 
     learning_rate: float = Field(default=0.05, gt=0, le=0.5)
-    num_leaves: int = Field(default=15, ge=2, le=255)
+    num_leaves: int = Field(default=8, ge=2, le=255)
     min_data_in_leaf: int = Field(default=60, ge=5, le=10_000)
     feature_fraction: float = Field(default=0.4, gt=0, le=1)
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)

@@ -127,13 +127,20 @@ def _of_contacts(meeting: Meeting) -> list[str]:
 
 
 def _untaught(bundle: Bundle, panel: Panel) -> list[str]:
-    """Horizons of a learned bundle that rest on the closed form, and what they lack."""
-    found: dict[str, list[str]] = {}
-    for h in bundle.curve.horizons_days if bundle.evidence == "ml" else ():
-        for name, heads in (("orders", bundle.curve.orders), ("value", bundle.curve.value)):
-            if h not in heads:
-                found.setdefault(shortfall(panel, HeadKind(name, h)), []).append(f"{name} {h} d")
-    return [f"closed form for {', '.join(names)}: {why}" for why, names in found.items()]
+    """Quantities of a learned bundle whose horizon no past day can show, and where their trees have learned."""
+    window, curve = bundle.window_days, bundle.curve
+    heads = {HeadKind("churn", window): bundle.churn}
+    heads |= {HeadKind("orders", h): head for h, head in curve.orders.items()}
+    heads |= {HeadKind("value", h): head for h, head in curve.value.items()}
+    found: dict[tuple[int, str], list[str]] = {}
+    for kind, head in heads.items():
+        why = shortfall(panel, kind)
+        if head.learned and why:
+            found.setdefault((head.learned_days, why), []).append(f"{kind.name} {kind.horizon_days} d")
+    return [
+        f"learned at {days} d and continued by the closed form for {', '.join(names)}: {why}"
+        for (days, why), names in found.items()
+    ]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from features.pipeline import FEATURES
 from tests.training.small_shops import SETTINGS, day, features_of, history, settings, snapshots
 from training.build import build_bundle, evidence_for
-from training.fit import anchored
+from training.fit import anchored, lead_horizon
 from training.head_kind import HeadKind
 from training.models.anchor import Anchor
 from training.models.mean_nbd import MeanNbd
@@ -50,12 +50,38 @@ def test_the_rung_on_a_past_day_sees_only_that_past(demo_panel):
     assert evidence_for(early, 60)[1]
 
 
-def test_heads_of_a_bundle_are_those_the_data_can_teach(demo_panel, demo_bundle):
-    assert sorted(demo_bundle.curve.orders) == sorted(demo_bundle.curve.value) == [30, 60, 365]
+def test_trees_learn_at_the_window_and_the_other_horizons_follow(demo_bundle):
+    for heads in (demo_bundle.curve.orders, demo_bundle.curve.value):
+        assert sorted(heads) == [30, 60, 365]
+        assert {head.learned_days for head in heads.values() if head.learned} <= {60}
+        assert len({id(head.trees) for head in heads.values()}) == 1
+
+
+def test_a_horizon_nobody_has_lived_through_follows_without_a_level(demo_panel):
     young = demo_panel.before(demo_panel.days[11])
     bundle = build_bundle(young, SETTINGS, evidence="ml")
-    assert 365 not in bundle.curve.value
-    assert 30 in bundle.curve.value
+    year, window = bundle.curve.orders[365], bundle.curve.orders[60]
+    assert not year.level.days
+    assert window.level.days
+    assert year.trees is window.trees
+    rows = young.at(young.as_of)
+    closed = HeadKind("orders", 365).closed_form(rows)
+    told = np.exp(year.raw(closed, rows, young.as_of))
+    assert told.sum() == pytest.approx(np.exp(closed).sum(), rel=1e-6)
+
+
+def test_a_window_longer_than_the_history_is_learned_at_a_shorter_horizon(demo_panel):
+    young = demo_panel.before(demo_panel.days[11])
+    assert lead_horizon(young, "churn", 365) == 90
+    assert lead_horizon(young, "churn", 60) == 60
+    assert lead_horizon(demo_panel.before(demo_panel.days[2]), "churn", 365) is None
+    assert evidence_for(young, 365) == ("ml", "")
+    bundle = build_bundle(young, settings(365, 365), evidence="ml")
+    assert bundle.churn.learned_days == 90
+    found = bundle.predict(features_of(young, young.as_of), young.as_of)
+    short = build_bundle(young, SETTINGS, evidence="ml").predict(features_of(young, young.as_of), young.as_of)
+    ranks = [each["churn_probability"].rank() for each in (found, short)]
+    assert ranks[0].corr(ranks[1]) > 0.9
 
 
 def test_the_churn_grid_gives_percentiles_of_the_reference(demo_panel, demo_bundle):

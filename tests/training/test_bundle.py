@@ -154,7 +154,7 @@ def test_saving_twice_is_one_version(demo_bundle, saved, tmp_path):
 def test_any_changed_byte_of_any_file_is_refused(copy):
     rng = np.random.default_rng(0)
     files = sorted(p for p in copy.iterdir() if p.name != "manifest.json")
-    assert {"model.json", "golden.json", "card.json", "churn.txt"} <= {p.name for p in files}
+    assert {"model.json", "golden.json", "card.json", "churn_60.txt"} <= {p.name for p in files}
     for file in files:
         good = file.read_bytes()
         for place in {0, len(good) - 1, *rng.integers(0, len(good), 6).tolist()}:
@@ -181,7 +181,7 @@ def test_any_changed_byte_of_the_manifest_is_refused(small, tmp_path):
     assert Bundle.load(folder).version == small.name
 
 
-@pytest.mark.parametrize("name", ["model.json", "golden.json", "card.json", "churn.txt", "manifest.json"])
+@pytest.mark.parametrize("name", ["model.json", "golden.json", "card.json", "churn_60.txt", "manifest.json"])
 def test_a_missing_file_is_refused(copy, name):
     (copy / name).unlink()
     with pytest.raises(ModelError, match=f"{name} is missing"):
@@ -272,16 +272,16 @@ def test_golden_rows_tell_a_changed_parameter_even_with_new_hashes(copy, name):
 
 
 def test_golden_rows_tell_lost_or_changed_trees(copy):
-    (copy / "churn.txt").write_text((copy / "orders_30.txt").read_text())
+    (copy / "churn_60.txt").write_text((copy / "orders_60.txt").read_text())
     rehash(copy)
     with pytest.raises(ModelError, match="golden predictions of churn_probability differ"):
         Bundle.load(copy).check_golden()
-    (copy / "churn.txt").unlink()
+    (copy / "churn_60.txt").unlink()
     manifest = json.loads((copy / "manifest.json").read_text())
-    del manifest["files"]["churn.txt"]
+    del manifest["files"]["churn_60.txt"]
     write(copy, manifest)
-    with pytest.raises(ModelError, match="golden predictions of churn_probability differ"):
-        Bundle.load(copy).check_golden()
+    with pytest.raises(ModelError, match="not what this code writes"):
+        Bundle.load(copy)
 
 
 @pytest.mark.parametrize("name", ["rows", "expected"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -59,34 +60,46 @@ def test_equal_indexes_of_two_customers_do_not_mix(demo_bundle, demo_panel):
 
 
 def test_json_keeps_head_and_trees():
-    head = Head(Trees("tree\n"), LEVEL, -1 / 3, Trees("free\n"), free_base=2 / 7, trees_base=1 / 9)
-    values, files = head.to_json("churn")
-    assert files == {"churn.txt": "tree\n", "churn_free.txt": "free\n"}
-    again = Head.from_json("churn", json.loads(json.dumps(values)), files)
-    assert (again.level, again.anchor_mean) == (head.level, head.anchor_mean)
-    assert (again.free_base, again.trees_base) == (head.free_base, head.trees_base)
-    assert again.trees is not None
-    assert again.free is not None
-    assert (again.trees.text, again.free.text) == ("tree\n", "free\n")
+    head = Head(
+        Trees("tree\n"),
+        LEVEL,
+        anchor_mean=-1 / 3,
+        free=Trees("free\n"),
+        trees_weight=0.25,
+        free_weight=0.5,
+        base=2 / 7,
+        learned_days=90,
+    )
+    values, files = head.to_json("orders")
+    assert files == {"orders_90.txt": "tree\n", "orders_90_free.txt": "free\n"}
+    trees = {name: Trees(text) for name, text in files.items()}
+    again = Head.from_json("orders", json.loads(json.dumps(values)), trees)
+    assert again == replace(head, trees=trees["orders_90.txt"], free=trees["orders_90_free.txt"])
 
 
-def test_an_average_is_half_of_either_and_its_contributions_add_up(demo_bundle, demo_panel):
-    grown = demo_bundle.churn
+def test_a_head_whose_trees_are_lost_is_not_read():
+    values, _ = Head(Trees("tree\n"), LEVEL, learned_days=90).to_json("orders")
+    with pytest.raises(KeyError, match=r"orders_90\.txt"):
+        Head.from_json("orders", values, {})
+
+
+@pytest.mark.parametrize(("trees_weight", "free_weight"), [(0.5, 0.5), (0.25, 0.5), (1.0, 0.0), (0.0, 1.0)])
+def test_an_answer_is_the_weighted_mean_and_its_contributions_add_up(
+    demo_bundle, demo_panel, trees_weight, free_weight
+):
+    grown = Trees(demo_bundle.churn.trees.text) if trees_weight else None
+    free = Trees(demo_bundle.churn.trees.text) if free_weight else None
     rows = demo_panel.at(demo_panel.as_of)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    head = Head(grown.trees, LEVEL, anchor_mean=0.3, free=grown.trees, free_base=-0.7, trees_base=0.2)
-    trees = grown.trees.raw(rows)
-    expected = 0.5 * (anchor + 0.2 + trees) + 0.5 * (-0.7 + trees) + LEVEL.at(AS_OF)
+    head = Head(grown, LEVEL, 0.3, free, trees_weight, free_weight, base=-0.7)
+    said = demo_bundle.churn.trees.raw(rows)
+    closed_weight = 1.0 - trees_weight - free_weight
+    expected = closed_weight * anchor + trees_weight * (anchor + said) + free_weight * said
+    expected += LEVEL.at(AS_OF) - 0.7
     assert head.raw(anchor, rows, AS_OF) == pytest.approx(expected)
     parts = head.contributions(anchor, rows, AS_OF).frame(rows.index)
     assert np.abs(parts.sum(axis=1) - expected).max() < 1e-9
     assert (parts["season"] == LEVEL.at(AS_OF)).all()
-
-
-def test_a_head_written_before_the_trees_had_a_constant_has_none():
-    values, files = Head(Trees("tree\n"), LEVEL).to_json("churn")
-    del values["trees_base"]
-    assert Head.from_json("churn", values, files).trees_base == 0.0
 
 
 def test_targets_by_hand():

@@ -15,6 +15,7 @@ from training.models.curve import ValueCurve, no_order_curve
 from training.models.head import Head
 from training.models.level import LevelCurve
 from training.models.margin import Margin
+from training.models.trees import Trees
 
 AS_OF = date(2026, 1, 1)
 NO_COST = {"margin_365d": [np.nan], "value_365d": [0.0], "purchase_days": [2.0], "value_mean": [10.0]}
@@ -126,12 +127,29 @@ def test_the_hazard_lies_between_what_churn_and_orders_say_of_it():
     assert -np.log(none[:, 0]) == pytest.approx([0.1, 0.1, 0.3])
 
 
-def test_an_untaught_horizon_takes_the_ratio_of_the_closed_form():
+def test_a_horizon_without_a_head_is_the_closed_form_and_never_below_a_shorter_one():
     heads = {"orders": {90: raised(2.0)}, "value": {30: raised(3.0)}}
     curve = ValueCurve((30, 90, 365), Margin(0.3), 0.1, 365, **heads)
     found = answer(curve, 0.03, closed(h30=(1.0, 10.0), h90=(2.0, 20.0), h365=(8.0, 50.0)))
-    assert [found[f"expected_orders_{h}d"] for h in (30, 90, 365)] == pytest.approx([1.0, 4.0, 16.0])
-    assert [found[f"expected_value_{h}d"] for h in (30, 90, 365)] == pytest.approx([30.0, 60.0, 150.0])
+    assert [found[f"expected_orders_{h}d"] for h in (30, 90, 365)] == pytest.approx([1.0, 4.0, 8.0])
+    assert [found[f"expected_value_{h}d"] for h in (30, 90, 365)] == pytest.approx([30.0, 30.0, 50.0])
+
+
+def test_each_set_of_trees_is_asked_once_for_all_horizons():
+    class Counted(Trees):
+        asked = 0
+
+        def raw(self, features):
+            self.asked += 1
+            return np.full(1, 0.5)
+
+    trees = Counted("tree")
+    heads = {h: Head(trees, base=float(h), learned_days=30) for h in (30, 90)}
+    found = answer(
+        ValueCurve((30, 90), Margin(0.3), 0.1, 365, heads), 0.03, closed(h30=(1.0, 1.0), h90=(2.0, 2.0))
+    )
+    assert trees.asked == 1
+    assert found["expected_orders_90d"] == pytest.approx(2.0 * np.exp(90.5))
 
 
 def test_heads_that_cross_are_held_to_a_rising_curve():

@@ -31,12 +31,13 @@ from training.models.head import Head, logit, sigmoid
 from training.models.own_files import own_fault
 from training.models.rows import Rows, matrix_of
 from training.models.text_files import json_text, parsing, pointed, read_texts, write_texts
+from training.models.trees import Trees
 
 __all__ = ["POINTER", "Bundle", "champion_path", "schema_hash"]
 
 Floats = npt.NDArray[np.float64]
 POINTER = "champion"
-_FORMAT = 1
+_FORMAT = 2
 _COLUMNS = pd.Index(FEATURES)
 _OWN = tuple(name for family in OWN_FAMILIES for name in family.names)
 
@@ -142,11 +143,11 @@ class Bundle:
 
     def churn_probability(self, features: Rows, as_of: date) -> Floats:
         """P(no order within the window) alone, bit for bit that of `predict`: without the value it is soon told."""
-        closed = self.anchor.ahead(features, (self.window_days,))
+        closed = self.anchor.ahead(features, self._churn_days)
         return self._churn(closed, _completed(features, closed), as_of)
 
     def rung(self, kind: str, horizon_days: int | None = None) -> str:
-        """What one quantity rests on: ``ml`` exactly where its own head has trees.
+        """What one quantity rests on: ``ml`` exactly where trees speak in its head.
 
         Parameters
         ----------
@@ -157,7 +158,7 @@ class Bundle:
         """
         heads = {"orders": self.curve.orders, "value": self.curve.value}
         head = self.churn if kind == "churn" else heads[kind].get(horizon_days or 0)
-        if head is not None and head.trees is not None:
+        if head is not None and head.learned:
             return "ml"
         return "btyd" if self.evidence == "ml" else self.evidence
 
@@ -216,13 +217,14 @@ class Bundle:
     @classmethod
     def _parsed(cls, files: dict[str, str], version: str) -> Bundle:
         values = json.loads(files["model.json"])
+        trees = {name: Trees(text) for name, text in files.items() if name.endswith(".txt")}
         return cls(
             evidence=values["evidence"],
             trained_as_of=date.fromisoformat(values["trained_as_of"]),
             window_days=int(values["window_days"]),
             anchor=Anchor.from_json(values["anchor"]),
-            churn=Head.from_json("churn", values["churn"], files),
-            curve=ValueCurve.from_json(values["curve"], files),
+            churn=Head.from_json("churn", values["churn"], trees),
+            curve=ValueCurve.from_json(values["curve"], trees),
             reference=values["reference"],
             card=dict(json.loads(files["card.json"])),
             golden=dict(json.loads(files["golden.json"])),
@@ -249,11 +251,19 @@ class Bundle:
 
     @cached_property
     def _horizons(self) -> tuple[int, ...]:
-        return tuple(sorted({self.window_days, *self.curve.horizons_days}))
+        """Of the closed form's columns that heads and trees look at."""
+        heads = (self.churn, *self.curve.orders.values(), *self.curve.value.values())
+        learned = (head.learned_days for head in heads if head.learned)
+        return tuple(sorted({self.window_days, *self.curve.horizons_days, *learned}))
+
+    @cached_property
+    def _churn_days(self) -> tuple[int, ...]:
+        """The same for the churn probability alone."""
+        return tuple(sorted({self.window_days, self.churn.learned_days or self.window_days}))
 
     @cached_property
     def _asked(self) -> tuple[int, ...]:
-        return self.curve.asked(self.window_days)
+        return tuple(sorted({*self._horizons, *self.curve.asked(self.window_days)}))
 
     @cached_property
     def _grid(self) -> Floats:

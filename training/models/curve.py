@@ -1,7 +1,7 @@
 """One consistent value curve per customer: expected orders and value by horizon, and the lifetime after it.
 
-A horizon with its own head uses it. One the data cannot teach takes the nearest shorter taught horizon times
-the ratio of the closed form between the two. Both curves rise with the horizon.
+Trees learn at one horizon; the heads of the others follow them, each with its own closed form and level. Without
+heads the closed form speaks. Both curves rise with the horizon.
 
 Notes
 -----
@@ -20,7 +20,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from training.models.head import Head
 from training.models.intervals import LEVELS, Intervals, Outlook, bound_names, rising
 from training.models.margin import Margin
 from training.models.rows import Rows, matrix_of
+from training.models.trees import Trees
 
 __all__ = ["ValueCurve", "no_order_curve"]
 
@@ -96,7 +97,7 @@ class ValueCurve:
     horizons_days : tuple of int
         Horizons asked for, rising, days.
     orders, value : dict of int to Head
-        Heads of the horizons that could be taught.
+        Heads by horizon; none where nothing could be learned.
     intervals : Intervals
         Bounds of value and orders.
     margin : Margin
@@ -174,13 +175,10 @@ class ValueCurve:
         self, heads: Mapping[int, Head], closed: Floats, rows: pd.DataFrame | Rows, as_of: date
     ) -> Floats:
         found, logs = closed.copy(), np.log(closed)
-        taught: int | None = None
+        said = cache(lambda trees: trees.raw(rows))
         for place, h in enumerate(self.horizons_days):
             if h in heads:
-                found[place] = np.exp(heads[h].raw(logs[place], rows, as_of))
-                taught = place
-            elif taught is not None:
-                found[place] = found[taught] * (closed[place] / closed[taught])
+                found[place] = np.exp(heads[h].of(logs[place], said, as_of))
             if place:
                 np.maximum(found[place], found[place - 1], out=found[place])
         return found
@@ -247,7 +245,7 @@ class ValueCurve:
         heads: dict[str, Any] = {}
         for kind, group in (("orders", self.orders), ("value", self.value)):
             for h, head in group.items():
-                heads[f"{kind}_{h}"], texts = head.to_json(f"{kind}_{h}")
+                heads[f"{kind}_{h}"], texts = head.to_json(kind)
                 files |= texts
         values = {
             "horizons_days": list(self.horizons_days),
@@ -260,12 +258,12 @@ class ValueCurve:
         return values, files
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], files: dict[str, str]) -> ValueCurve:
-        """The curve written by `to_json`."""
+    def from_json(cls, values: dict[str, Any], trees: Mapping[str, Trees]) -> ValueCurve:
+        """The curve written by `to_json`, given all sets of trees by file name."""
         groups: dict[str, dict[int, Head]] = {"orders": {}, "value": {}}
         for name, head in values["heads"].items():
             kind, h = name.split("_")
-            groups[kind][int(h)] = Head.from_json(name, head, files)
+            groups[kind][int(h)] = Head.from_json(kind, head, trees)
         return cls(
             tuple(values["horizons_days"]),
             Margin.from_json(values["margin"]),

@@ -1,17 +1,17 @@
 """One predicted quantity: a closed form, its expected level error, and trees.
 
-On the head's scale (logit for probabilities, log for orders and value), by the rung that a back-test allowed::
+On the head's scale (logit for probabilities, log for orders and value)::
 
-    closed form   answer = closed form + level
-    anchored      answer = closed form + level + constant + trees
-    averaged      answer = level + mean of (closed form + constant + trees) and (constant + trees of their own)
+    answer = closed form · (1 − free weight) + trees · trees weight + free trees · free weight + base + level
 
-The level is told of the closed form, so both constants keep its total on the day of training: trees tell
-customers apart, and what they say of everybody at once on a day they have not met is no knowledge.
+The trees are grown on top of the closed form, the free ones without it; the weights are quarters that a past day
+chose (`training.stack`). The level is told of the closed form, so the base keeps its total on the day of training:
+trees tell customers apart, and what they say of everybody at once on a day they have not met is no knowledge.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -28,6 +28,7 @@ from training.models.trees import Trees
 __all__ = ["Head", "logit", "sigmoid"]
 
 Floats = npt.NDArray[np.float64]
+_NUMBERS = ("anchor_mean", "trees_weight", "free_weight", "base", "learned_days")
 
 
 def logit(p: Floats) -> Floats:
@@ -47,30 +48,39 @@ class Head:
     Parameters
     ----------
     trees : Trees or None
-        Grown on top of the closed form; None when they did not beat it.
+        Grown on top of the closed form; None when they did not help.
     level : LevelCurve
         Season and level of the closed form.
     anchor_mean : float
         Mean of the closed form over the reference customers, the zero point of its contribution.
     free : Trees or None
-        Grown without the closed form, averaged with the others; None when the average did not beat them.
-    free_base : float
-        Constant the free trees start from.
-    trees_base : float
-        Constant beside the trees on top of the closed form.
+        Grown without the closed form; None when they did not help.
+    trees_weight, free_weight : float
+        How much either says, in [0, 1].
+    base : float
+        Constant beside the trees.
+    learned_days : int
+        Horizon that the trees were grown for, days: that of the head, or the one it follows.
     """
 
     trees: Trees | None = None
     level: LevelCurve = field(default_factory=LevelCurve)
     anchor_mean: float = 0.0
     free: Trees | None = None
-    free_base: float = 0.0
-    trees_base: float = 0.0
+    trees_weight: float = 1.0
+    free_weight: float = 0.0
+    base: float = 0.0
+    learned_days: int = 0
+
+    @property
+    def learned(self) -> bool:
+        """Whether trees speak in it."""
+        return self.trees is not None or self.free is not None
 
     @property
     def anchor_weight(self) -> float:
         """Weight of the closed form in the answer."""
-        return 1.0 if self.free is None else 0.5
+        return 1.0 - self.free_weight
 
     @cached_property
     def _levels(self) -> dict[date, float]:
@@ -84,42 +94,54 @@ class Head:
 
     def raw(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Floats:
         """The answer on the head's scale; `anchor` is the closed form on that scale."""
-        score = anchor if self.trees is None else anchor + (self.trees_base + self.trees.raw(features))
-        if self.free is not None:
-            score = 0.5 * (score + (self.free_base + self.free.raw(features)))
-        return score + self._level(as_of)
+        return self.of(anchor, lambda trees: trees.raw(features), as_of)
+
+    def of(self, anchor: Floats, said: Callable[[Trees], Floats], as_of: date) -> Floats:
+        """The same from what sets of trees said, for who asks each only once."""
+        score = (
+            anchor if self.free is None else self.anchor_weight * anchor + self.free_weight * said(self.free)
+        )
+        if self.trees is not None:
+            score = score + self.trees_weight * said(self.trees)
+        return score + (self.base + self._level(as_of))
 
     def contributions(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Rows:
         """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""
-        found = Rows(("base",), np.zeros((len(anchor), 1)))
-        if self.trees is not None:
-            found = self.trees.parts(features)
-        if self.free is not None:
-            # Both sets of trees are grown on the same columns.
-            found = Rows(found.names, 0.5 * (found.matrix + self.free.parts(features).take(found.names)))
+        found = self._parts(features, len(anchor))
         values = np.empty((len(anchor), len(found.names) + 2))
         values[:, :-2] = found.matrix
-        base = values[:, found.names.index("base")]
-        if self.free is not None:
-            base += 0.5 * self.free_base
-        base += self.anchor_weight * (self.anchor_mean + (0.0 if self.trees is None else self.trees_base))
+        values[:, found.names.index("base")] += self.base + self.anchor_weight * self.anchor_mean
         values[:, -2] = self.anchor_weight * (anchor - self.anchor_mean)
         values[:, -1] = self._level(as_of)
         return Rows((*found.names, "anchor", "season"), values)
 
-    def to_json(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """Plain values, and the tree texts by file name."""
-        texts = {f"{name}.txt": self.trees, f"{name}_free.txt": self.free}
-        values = {n: getattr(self, n) for n in ("anchor_mean", "free_base", "trees_base")}
-        return {"level": self.level.to_json(), **values}, {
-            n: t.text for n, t in texts.items() if t is not None
-        }
+    def _parts(self, features: pd.DataFrame | Rows, size: int) -> Rows:
+        """What the trees say by feature, and their ``base``; both sets are grown on the same columns."""
+        found: Rows | None = None
+        for trees, weight in ((self.trees, self.trees_weight), (self.free, self.free_weight)):
+            if trees is None:
+                continue
+            parts = trees.parts(features)
+            before = 0.0 if found is None else found.matrix
+            matrix = parts.matrix if found is None else parts.take(found.names)
+            found = Rows(parts.names if found is None else found.names, before + weight * matrix)
+        return Rows(("base",), np.zeros((size, 1))) if found is None else found
+
+    def to_json(self, kind: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Plain values, and the tree texts by file name; heads that share trees name the same files."""
+        named = zip(self._files(kind, self.learned_days), (self.trees, self.free), strict=True)
+        texts = {name: trees.text for name, trees in named if trees is not None}
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {"level": self.level.to_json(), **numbers, "trees": list(texts)}, texts
 
     @classmethod
-    def from_json(cls, name: str, values: dict[str, Any], files: dict[str, str]) -> Head:
-        """The head written by `to_json`."""
-        trees, free = (Trees(files[n]) if n in files else None for n in (f"{name}.txt", f"{name}_free.txt"))
+    def from_json(cls, kind: str, values: dict[str, Any], trees: Mapping[str, Trees]) -> Head:
+        """The head written by `to_json`, given all sets of trees by file name."""
+        told = {name: trees[name] for name in values["trees"]}
+        anchored, free = map(told.get, cls._files(kind, int(values["learned_days"])))
         level = LevelCurve.from_json(values["level"])
-        # Heads written before the trees had a constant of their own have none.
-        bases = float(values["free_base"]), float(values.get("trees_base", 0.0))
-        return cls(trees, level, float(values["anchor_mean"]), free, *bases)
+        return cls(anchored, level, free=free, **{name: values[name] for name in _NUMBERS})
+
+    @staticmethod
+    def _files(kind: str, days: int) -> tuple[str, str]:
+        return f"{kind}_{days}.txt", f"{kind}_{days}_free.txt"

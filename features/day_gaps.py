@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.day_sums import KEYS, Flags, Ints, added_up, changes, dates, whole
+from features.day_sums import KEYS
+from features.sorted_numbers import Flags, Ints, added_up, changes, dates, whole
 
 __all__ = ["MOVES", "settle"]
 
@@ -27,7 +28,7 @@ def settle(facts: pa.Table) -> tuple[dict[str, Any], pa.Table]:
     Parameters
     ----------
     facts : pyarrow.Table
-        From `features.day_sums.sum_up`: all days of some customers.
+        From `features.day_sums.DaySums`: all days of some customers.
 
     Returns
     -------

@@ -3,84 +3,79 @@
 An engine that tells lines apart carries all of them through a sort for each kind of thing. Here each thing that is
 told apart is one whole number, made of the numbers of its customer, thing and day, and those numbers are sorted alone.
 The sums are the same whole numbers.
+
+Lines that come after others of their customer go on from the counts of those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.errors import InputError
+from features.sorted_numbers import (
+    Flags,
+    Ints,
+    added_by_row,
+    added_up,
+    changes,
+    dates,
+    packed,
+    packed_before,
+    whole,
+)
 
-__all__ = ["BOUGHT", "KEYS", "THINGS", "Flags", "Ints", "added_up", "changes", "dates", "sum_up", "whole"]
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+__all__ = ["BEFORE", "BOUGHT", "KEYS", "THINGS", "DaySums"]
 
 KEYS = ("customer_id", "day", "known_day")
 BOUGHT = "bought"
 """Column that marks lines with a positive amount."""
 THINGS = {"product": "products", "category": "categories"}
 """Columns whose different values are counted, and the name of the count."""
+BEFORE = "before_in_"
+"""Begins the names of columns that tell how many bought lines of the same thing came before; a kind of
+`DaySums.counts` follows."""
 
-_BITS = 63
-_EXACT = 2**53
-_LARGEST = 2**63
+_TOLD = (*KEYS, *THINGS, BOUGHT, "order_id", "known_at")
 
 
-def sum_up(lines: pa.Table, steps: Callable[[int], Ints]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Alike:
+    """Bought lines of the same thing side by side, those known first before others.
+
+    ``line`` is the place of each line among all, ``new`` marks the first of each thing.
+    """
+
+    line: Ints
+    new: Flags
+
+
+class DaySums:
     """One row per customer, day and arrival day, by rising id and day.
 
     Parameters
     ----------
     lines : pyarrow.Table
         All lines of some customers, those of a customer together: `KEYS`, `BOUGHT`, any of ``order_id``, ``known_at``
-        and `THINGS`, and what each line adds to sums of its own, as whole numbers without missing ones.
+        and `THINGS`, what each line adds to sums of its own, as whole numbers without missing ones, and, where these
+        lines go on from others, `BEFORE` of each kind.
     steps : callable
         The first so many values of `features.days.nlogn_step`.
 
-    Returns
-    -------
-    dict of str to array
-        `KEYS` and the sums.
-
-    Raises
-    ------
-    InputError
-        A sum does not fit into 64 bits.
-    """
-    days = _Days(lines)
-    found = days.keys() | {name: days.total(name) for name in lines.column_names if name not in _TOLD}
-    found["orders"] = days.count_first(days.day, _codes(lines, "order_id", missing_too=True))
-    for thing, things in THINGS.items():
-        if thing in lines.column_names:
-            codes = _codes(lines, thing)
-            found |= days.told_apart(codes, steps, thing, things)
-            if thing == "product":
-                late = "known_at" in lines.column_names
-                found["day_products"] = days.count_first(days.day, codes) if late else found["new_products"]
-    return {
-        name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in found.items()
-    }
-
-
-_TOLD = (*KEYS, *THINGS, BOUGHT, "order_id", "known_at")
-
-
-class _Days:
-    """The lines sorted by customer, day and arrival day.
-
-    ``row`` is the place of each line's day among all days, ``starts`` the first line of each; of the days, ``customer``
-    and ``day`` are numbers that agree where customer, and customer and day, do.
+    Notes
+    -----
+    The lines are sorted by customer, day and arrival day. ``row`` is the place of each line's day among all days,
+    ``starts`` the first line of each; of the days, ``customer`` and ``day`` are numbers that agree where customer, and
+    customer and day, do.
     """
 
-    def __init__(self, lines: pa.Table) -> None:
-        self.lines = lines
+    def __init__(self, lines: pa.Table, steps: Callable[[int], Ints]) -> None:
+        self.lines, self.steps = lines, steps
         runs = pc.run_end_encode(lines["customer_id"].combine_chunks())
         self._ids = runs.values
         if not pc.all(pc.less(self._ids[:-1], self._ids[1:]), min_count=0).as_py():
@@ -89,7 +84,7 @@ class _Days:
         customer = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         day, known = (whole(lines[name]) for name in ("day", "known_day"))
         first = day.min(initial=0)
-        key = _packed(customer, day - first, known - day)
+        key = packed(customer, day - first, known - day)
         self.order = np.argsort(key, kind="stable")
         new = changes(key[self.order])
         self.starts = np.flatnonzero(new)
@@ -98,96 +93,149 @@ class _Days:
         self.customer, self._day, self._known = customer[self._at], day[self._at], known[self._at]
         same_customer = ~changes(self.customer)
         self.day = np.cumsum(~(same_customer & (np.diff(self._day, prepend=-1) == 0))) - 1
-        self.bought = whole(lines[BOUGHT])[self.order] > 0
-        self.known_place = self._places_by_arrival()
 
-    def keys(self) -> dict[str, Any]:
-        """The keys of the days."""
+    def facts(self) -> dict[str, Any]:
+        """`KEYS` and the sums, as arrays by name.
+
+        Raises
+        ------
+        InputError
+            A sum does not fit into 64 bits.
+        """
+        sums = [name for name in self.lines.column_names if name not in _TOLD and not name.startswith(BEFORE)]
+        found = self._keys(np.arange(len(self.starts))) | {name: self._total(name) for name in sums}
+        found["orders"] = self._first("orders")
+        for thing, things in THINGS.items():
+            if things in self._alike:
+                found |= self._told_apart(thing, things)
+        if "products" in self._alike:
+            late = "day_products" in self._alike
+            found["day_products"] = self._first("day_products") if late else found["new_products"]
         return {
-            "customer_id": self._ids.take(pa.array(self.customer)),
-            "day": dates(self._day),
-            "known_day": dates(self._known),
+            name: values if isinstance(values, pa.Array) else pa.array(values)
+            for name, values in found.items()
         }
 
-    def total(self, name: str) -> Ints:
+    def counts(self, kind: str, keys: Sequence[str], until: int, floor: int) -> dict[str, Any]:
+        """How many bought lines of each thing there are.
+
+        Parameters
+        ----------
+        kind : str
+            Orders, products, categories; day_products, where lines arrive late.
+        keys : sequence of str
+            Columns that tell the things apart.
+        until : int
+            Last arrival day that counts, in days since 1970.
+        floor : int
+            First day from which things of a day count.
+
+        Returns
+        -------
+        dict of str to array
+            The keys and ``n``, above 0.
+        """
+        line, starts = self._alike[kind].line, np.flatnonzero(self._alike[kind].new)
+        count = added_up("n", (self._known[self.row[line]] <= until).astype(np.int64), starts)
+        first = line[starts]
+        there = count > 0
+        if "day" in keys:
+            there &= self._day[self.row[first]] >= floor
+        first = first[there]
+        found = self._keys(self.row[first])
+        found |= {
+            name: self.lines[name].combine_chunks().take(pa.array(self.order[first]))
+            for name in keys
+            if name not in found
+        }
+        return {name: found[name] for name in keys} | {"n": count[there]}
+
+    def _keys(self, rows: Ints) -> dict[str, Any]:
+        return {
+            "customer_id": self._ids.take(pa.array(self.customer[rows])),
+            "day": dates(self._day[rows]),
+            "known_day": dates(self._known[rows]),
+        }
+
+    def _total(self, name: str) -> Ints:
         """Sum of a column by day."""
         return added_up(name, whole(self.lines[name])[self.order], self.starts)
 
-    def count_first(self, of: Ints, codes: Ints) -> Ints:
-        """Different things bought within each group of days, by the day where each was known first."""
-        there = self.bought & (codes[self.order] >= 0)
-        row = self.row[there]
-        key, shift = _packed_before(row, of[row], codes[self.order][there])
-        key.sort(kind="stable")
-        first = key[changes(key >> shift)] & ((1 << shift) - 1)
-        return np.bincount(first, minlength=len(self.starts))
+    def _first(self, kind: str) -> Ints:
+        """Different things bought, by the day where each was known first."""
+        first = self._alike[kind].line[self._alike[kind].new]
+        before = self._before(kind)
+        if before is not None:
+            first = first[before[first] == 0]
+        return np.bincount(self.row[first], minlength=len(self.starts))
 
-    def told_apart(
-        self, codes: Ints, steps: Callable[[int], Ints], thing: str, things: str
-    ) -> dict[str, Ints]:
+    def _told_apart(self, thing: str, things: str) -> dict[str, Ints]:
         """Lines of known things, first lines of each, and what each line adds to Σ n·ln n, by day."""
-        size = len(self.starts)
-        there = self.bought & (codes[self.order] >= 0)
-        row = self.row[there]
-        key, shift = _packed_before(self.known_place[row], self.customer[row], codes[self.order][there])
-        key.sort(kind="stable")
-        new = changes(key >> shift)
-        row = self._by_arrival[key & ((1 << shift) - 1)]
-        nth = np.arange(len(key)) - np.maximum.accumulate(np.where(new, np.arange(len(key)), 0))
+        size, before = len(self.starts), self._before(things)
+        line, new = self._alike[things].line, self._alike[things].new
+        row, place = self.row[line], np.arange(len(line))
+        nth = place - np.maximum.accumulate(np.where(new, place, 0))
+        if before is not None:
+            nth += before[line]
         again = nth > 0
-        added = steps(int(nth.max(initial=0)) + 1)[nth[again]]
+        added = self.steps(int(nth.max(initial=0)) + 1)[nth[again]]
         return {
-            f"new_{things}": np.bincount(row[new], minlength=size),
+            f"new_{things}": np.bincount(row[~again], minlength=size),
             f"{thing}_lines": np.bincount(row, minlength=size),
-            f"{thing}_nlogn": _added(row[again], added, size),
+            f"{thing}_nlogn": added_by_row(row[again], added, size),
         }
 
-    def _places_by_arrival(self) -> Ints:
-        """The place of each day when those of a customer stand by arrival."""
-        places = np.arange(len(self.starts))
-        self._by_arrival = places
-        if np.array_equal(self._known, self._day):
-            return places
-        known = self._known - self._known.min(initial=0)
-        self._by_arrival = np.argsort(_packed(self.customer, known, self._day - self._day.min(initial=0)))
-        found = np.empty_like(places)
-        found[self._by_arrival] = places
+    def _before(self, kind: str) -> Ints | None:
+        """How many bought lines of each line's thing came before these lines; None where none did."""
+        name = f"{BEFORE}{kind}"
+        return whole(self.lines[name])[self.order] if name in self.lines.column_names else None
+
+    @cached_property
+    def _alike(self) -> dict[str, _Alike]:
+        """Lines of the same thing by kind."""
+        lines, has = self.lines, set(self.lines.column_names)
+        found = {"orders": self._side_by_side(_codes(lines, "order_id", missing_too=True), self.day)}
+        for thing, things in THINGS.items():
+            if thing in has:
+                codes = _codes(lines, thing)
+                found[things] = self._side_by_side(codes, self.customer, by_arrival=True)
+                if thing == "product" and "known_at" in has:
+                    found["day_products"] = self._side_by_side(codes, self.day)
         return found
 
+    def _side_by_side(self, codes: Ints, of: Ints, *, by_arrival: bool = False) -> _Alike:
+        """Bought lines whose codes are the same, as is what their days are ``of``.
 
-def whole(column: pa.ChunkedArray) -> Ints:
-    """A column of whole numbers, days or flags without missing ones."""
-    values = column.combine_chunks()
-    if pa.types.is_date(values.type):
-        values = values.view(pa.int32())
-    return values.to_numpy().astype(np.int64, copy=False)
+        Within a day they stand by arrival as they are.
+        """
+        codes = codes[self.order]
+        there = np.flatnonzero(self._bought & (codes >= 0))
+        place = self._arrival[0][there] if by_arrival else there
+        key, shift = packed_before(place, of[self.row[there]], codes[there])
+        key.sort(kind="stable")
+        line = key & ((1 << shift) - 1)
+        return _Alike(self._arrival[1][line] if by_arrival else line, changes(key >> shift))
 
+    @cached_property
+    def _bought(self) -> Flags:
+        found: Flags = whole(self.lines[BOUGHT])[self.order] > 0
+        return found
 
-def added_up(name: str, values: Ints, starts: Ints) -> Ints:
-    """Sums of stretches of a column.
-
-    Raises
-    ------
-    InputError
-        A sum does not fit into 64 bits.
-    """
-    if not len(values):
-        return values
-    largest = max(abs(int(values.max())), abs(int(values.min())))
-    if largest * len(values) >= _LARGEST:
-        rough = np.add.reduceat(values.astype(np.float64), starts)
-        if np.abs(rough).max() >= _LARGEST * 0.99:
-            raise InputError(
-                f"orders: {name} of one day of a customer adds up to more than 64 bits hold (a unit is 1/10,000); "
-                "check the unit of the amounts"
-            )
-    found: Ints = np.add.reduceat(values, starts, dtype=np.int64)
-    return found
-
-
-def dates(days: Ints, missing: Flags | None = None) -> pa.Array:
-    """Days since 1970 as dates."""
-    return pa.array(days.astype(np.int32), mask=missing).view(pa.date32())
+    @cached_property
+    def _arrival(self) -> tuple[Ints, Ints]:
+        """The place of each line when those of a customer stand by arrival, and the line at each place."""
+        lines = np.arange(len(self.row))
+        if np.array_equal(self._known, self._day):
+            return lines, lines
+        known = self._known - self._known.min(initial=0)
+        days = np.argsort(packed(self.customer, known, self._day - self._day.min(initial=0)))
+        size = np.diff(self.starts, append=len(lines))[days]
+        moved = np.empty_like(days)
+        moved[days] = np.cumsum(size) - size - self.starts[days]
+        place = lines + moved[self.row]
+        line = np.empty_like(lines)
+        line[place] = lines
+        return place, line
 
 
 def _codes(lines: pa.Table, name: str, *, missing_too: bool = False) -> Ints:
@@ -198,45 +246,3 @@ def _codes(lines: pa.Table, name: str, *, missing_too: bool = False) -> Ints:
         lines[name].combine_chunks(), null_encoding="encode" if missing_too else "mask"
     ).indices
     return told.fill_null(-1).to_numpy().astype(np.int64)
-
-
-def changes(values: Ints) -> Flags:
-    """Whether each value is another than the one before."""
-    found = np.ones(len(values), dtype=bool)
-    np.not_equal(values[1:], values[:-1], out=found[1:])
-    return found
-
-
-def _packed(*parts: Ints) -> Ints:
-    """One whole number for each row, in the order of the rows' parts, none of which is below 0."""
-    found, used = parts[0], _width(parts[0])
-    for part in parts[1:]:
-        width = _width(part)
-        if used + width > _BITS:
-            found = np.unique(found, return_inverse=True)[1]
-            used = _width(found)
-        found, used = (found << width) | part, used + width
-    return found
-
-
-def _packed_before(last: Ints, *parts: Ints) -> tuple[Ints, int]:
-    """`_packed` of the parts and of `last`, and how many bits that has."""
-    width = _width(last)
-    found = _packed(*parts)
-    if _width(found) + width > _BITS:
-        found = np.unique(found, return_inverse=True)[1]
-    return (found << width) | last, width
-
-
-def _width(values: Ints) -> int:
-    return int(values.max(initial=0)).bit_length()
-
-
-def _added(row: Ints, values: Ints, size: int) -> Ints:
-    """Sums of `values`, none below 0, by row."""
-    if int(values.max(initial=0)) * len(values) < _EXACT:
-        # floats hold such whole numbers exactly
-        return np.bincount(row, weights=values, minlength=size).astype(np.int64)
-    found = np.zeros(size, dtype=np.int64)
-    np.add.at(found, row, values)
-    return found

@@ -147,8 +147,7 @@ def with_ends(days: ir.Table) -> ir.Table:
 def _placed(orders: ir.Table) -> ir.Table:
     """The lines with their places among those of the same order, product and category, before anything is added.
 
-    Without order ids a day is one order. Lines that go on where others ended tell in ``before_in_order``,
-    ``before_in_product``, ``before_in_category`` and ``before_in_day_product`` how many bought ones there were.
+    Without order ids a day is one order.
     """
     lines = orders.mutate(bought_line=(orders.amount > 0).cast("int64"))
     has = set(orders.columns)
@@ -161,8 +160,6 @@ def _placed(orders: ir.Table) -> ir.Table:
     late = {"product", "known_at"} <= has
     new = places.get("nth_of_product", ibis.literal(0, "int64"))
     places["nth_of_day_product"] = _nth(["day", "product", "bought_line"], ["known_day"]) if late else new
-    before = {name: name.replace("nth_of_", "before_in_") for name in places}
-    places |= {name: places[name] + lines[told] for name, told in before.items() if told in has}
     return lines.mutate(**places)
 
 

@@ -13,11 +13,9 @@ from features.days import day_facts
 from features.source_files import SourceFiles
 from features.tables import Tables
 
-__all__ = ["LINES", "REASONS", "definition", "summed_up"]
+__all__ = ["REASONS", "definition", "summed_up"]
 
-LAYOUT = 1
-LINES = "lines_to_sum_up"
-"""Name of the table that the statement of `summed_up` reads."""
+LAYOUT = 2
 
 REASONS = {
     "layout": "this version of Retain keeps them in another form",
@@ -50,8 +48,8 @@ def definition(tables: Tables, files: SourceFiles | None) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def summed_up(lines: ibis.Schema) -> tuple[str, ibis.Schema]:
-    """The statement of `day_facts` on the lines in `LINES`, and the columns it gives; made once for each shape."""
-    found = day_facts(ibis.table(lines, name=LINES))
+    """The statement that `day_facts` of such lines is, and the columns it gives; made once for each shape."""
+    found = day_facts(ibis.table(lines, name="lines"))
     return str(ibis.to_sql(found, dialect="duckdb", pretty=False)), found.schema()
 
 

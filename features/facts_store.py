@@ -13,28 +13,35 @@ import fcntl
 import json
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.errors import PublishError
 from features.files import explained, settle, sync_folder
-from features.publish import output_lock, publish_file, sha256_file, sweep_parts, verify
+from features.publish import (
+    output_lock,
+    publish_file,
+    scratch_folder,
+    sha256_file,
+    sweep_parts,
+    verify,
+)
 
-__all__ = ["GONE", "Contents", "FactsStore", "Part"]
+__all__ = ["GONE", "Contents", "FactsStore", "Part", "rows_of"]
 
 GONE = "gone"
 """Kind of the parts that name customers whose rows in parts of earlier versions no longer count."""
 
 _LIST = "facts.json"
 _READERS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_WIDE = "HUGEINT"
-"""Sums of the engine. Parquet has no such type; they are written in 64 bits, or as decimals where they need more."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,9 @@ class FactsStore:
     >>> with TemporaryDirectory() as place:
     ...     store = FactsStore(Path(place) / "facts")
     ...     with store.held():
-    ...         made = store.add(engine, Contents({}), {"days": "SELECT 'a' AS customer_id, 1::HUGEINT AS n"})
+    ...         made = store.add(engine, Contents({}), {"days": "SELECT 'a' AS customer_id, 7 AS n"})
     ...         engine.execute(store.rows(made, "days")).fetchall()
-    [('a', 1)]
+    [('a', 7)]
     """
 
     def __init__(self, folder: Path) -> None:
@@ -152,11 +159,35 @@ class FactsStore:
         self._sweep(contents)
         return contents
 
+    @contextmanager
+    def filled(
+        self, schemas: Mapping[str, pa.Schema], parts: Iterable[Mapping[str, pa.Table]]
+    ) -> Iterator[dict[str, Path]]:
+        """Files of rows by kind, which `add` takes in; those that it does not are gone after the block.
+
+        Raises
+        ------
+        PublishError
+            They cannot be written.
+        """
+        with ExitStack() as lent:
+            with _refused(self.folder), ExitStack() as files:
+                folder = lent.enter_context(scratch_folder(self.folder / f".rows.{os.getpid()}.part"))
+                paths = {kind: folder / f"{kind}.parquet" for kind in schemas}
+                writers = {
+                    kind: files.enter_context(pq.ParquetWriter(paths[kind], schema, compression="zstd"))
+                    for kind, schema in schemas.items()
+                }
+                for part in parts:
+                    for kind, rows in part.items():
+                        writers[kind].write_table(rows)
+            yield paths
+
     def add(
         self,
         engine: Any,
         contents: Contents,
-        pieces: Mapping[str, str],
+        pieces: Mapping[str, str | Path],
         *,
         alone: bool = False,
         before: Callable[[], None] = lambda: None,
@@ -169,8 +200,8 @@ class FactsStore:
             Runs the statements.
         contents : Contents
             What the store will hold, but for the version and the parts that are written here.
-        pieces : mapping of kind to statement
-            The rows to add; kinds without rows get no part.
+        pieces : mapping of kind to statement or file
+            The rows to add, of which a file is taken in as it is; kinds without rows get no part.
         alone : bool
             Whether the new parts are all that counts from now on.
         before : callable
@@ -185,9 +216,9 @@ class FactsStore:
         earlier = () if alone else contents.parts
         columns, made = dict(contents.columns), list[Part]()
         try:
-            for kind, statement in pieces.items():
-                columns[kind] = _types(engine, statement)
-                made.append(self._write(engine, kind, version, statement, columns[kind]))
+            for kind, piece in pieces.items():
+                columns[kind] = _types(engine, f"FROM {rows_of(piece)}" if isinstance(piece, Path) else piece)
+                made.append(self._write(engine, kind, version, piece))
             with explained(self.list):
                 sync_folder(self.folder)
             before()
@@ -217,7 +248,8 @@ class FactsStore:
         names = ", ".join(f'part."{name}"' for name in columns)
         parts, gone = contents.of(kind), contents.of(GONE)
         if not parts:
-            return f"SELECT {', '.join(f'CAST(NULL AS {t}) AS {_quoted(n)}' for n, t in columns.items())} WHERE false"
+            none = (f'CAST(NULL AS {sort}) AS "{name}"' for name, sort in columns.items())
+            return f"SELECT {', '.join(none)} WHERE false"
         all_rows = self._union(parts, fields)
         if not any(part.made < later.made for part in parts for later in gone):
             return f"SELECT {names} FROM ({all_rows}) AS part"
@@ -227,21 +259,23 @@ class FactsStore:
         )
 
     def _union(self, parts: list[Part], fields: str) -> str:
-        each = (
-            f"SELECT {fields}, {p.made} AS made FROM read_parquet({_path(self.folder / p.file)})"
-            for p in parts
-        )
+        each = (f"SELECT {fields}, {p.made} AS made FROM {rows_of(self.folder / p.file)}" for p in parts)
         return " UNION ALL ".join(each)
 
-    def _write(self, engine: Any, kind: str, version: int, statement: str, columns: dict[str, str]) -> Part:
+    def _write(self, engine: Any, kind: str, version: int, piece: str | Path) -> Part:
         # No part is ever written over: the name is new even where an earlier list cannot be read.
         path = self.folder / f"{kind}-{version:06d}-{token_hex(4)}.parquet"
-        with explained(self.list, path), _engine_errors(path):
-            try:
-                rows = _copy(engine, statement, path, columns, "BIGINT")
-            except duckdb.ConversionException:
-                rows = _copy(engine, statement, path, columns, "DECIMAL(38, 0)")
-            settle(path)
+        with explained(self.list, path), _refused(path):
+            if isinstance(piece, Path):
+                settle(piece)
+                piece.replace(path)
+            else:
+                target = str(path).replace("'", "''")
+                engine.execute(
+                    f"COPY ({piece}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+                )
+                settle(path)
+            rows = pq.read_metadata(path).num_rows
             return Part(kind, path.name, version, rows, path.stat().st_size, sha256_file(path))
 
     def _check(self, part: Part) -> None:
@@ -278,19 +312,6 @@ class FactsStore:
             os.close(handle)
 
 
-def _copy(engine: Any, statement: str, path: Path, columns: dict[str, str], wide: str) -> int:
-    fields = ", ".join(
-        f"CAST({_quoted(n)} AS {wide}) AS {_quoted(n)}" if t == _WIDE else _quoted(n)
-        for n, t in columns.items()
-    )
-    target = str(path).replace("'", "''")
-    found = engine.execute(
-        f"COPY (SELECT {fields} FROM ({statement})) TO '{target}' "
-        "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
-    ).fetchone()
-    return int(found[0])
-
-
 def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
@@ -300,23 +321,20 @@ def _types(engine: Any, statement: str) -> dict[str, str]:
 
 
 @contextmanager
-def _engine_errors(path: Path) -> Iterator[None]:
-    """The engine's word for a full disk is the system's, in a longer sentence."""
+def _refused(path: Path) -> Iterator[None]:
+    """What the engine and others say of a full disk is the system's word, in longer sentences."""
     try:
         yield
-    except duckdb.IOException as error:
-        path.unlink(missing_ok=True)
+    except (duckdb.IOException, OSError) as error:
+        if path.is_file():
+            path.unlink()
         raise PublishError(
             f"{path}: cannot be written: {str(error).splitlines()[0]}. Free some space or choose another disk. "
             "The stored day facts are as they were."
         ) from error
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def _path(path: Path) -> str:
-    """A path for the engine to read, which takes some characters for patterns."""
+def rows_of(path: Path) -> str:
+    """What stands for the rows of a Parquet file in a statement; the engine takes some characters for patterns."""
     plain = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-    return "'" + plain.replace("'", "''") + "'"
+    return "read_parquet('{}')".format(plain.replace("'", "''"))

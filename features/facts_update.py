@@ -21,14 +21,17 @@ from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.types as ir
 from ibis.util import gen_name
 
 from features.errors import InputError, PublishError
-from features.facts_definition import LINES, REASONS, definition, summed_up
-from features.facts_store import GONE, Contents, FactsStore
+from features.facts_definition import REASONS, definition, summed_up
+from features.facts_rows import DAYS, OPEN, FactsRows
+from features.facts_store import GONE, Contents, FactsStore, rows_of
 from features.line_counts import CUSTOMERS, SEEN_DAYS, LineCounts
 from features.partitions import name_of_part
 from features.progress import Progress, silent
+from features.sorted_numbers import too_large
 from features.source_files import SourceFiles, file_mark
 from features.tables import Tables
 
@@ -39,7 +42,6 @@ MANY_PARTS = 16
 LARGE_TAIL = 0.5
 """Rows of later parts, as a share of the first, from which all parts are written as one."""
 
-_DAYS = "days"
 _KEY = ("customer_id", "day", "known_day")
 _NEVER = "1970-01-01"
 OPEN_DAYS = 2
@@ -163,20 +165,21 @@ class _Update:
 
     def rebuild(self, reason: str) -> FactsUpdate:
         """Everything summed up anew, and the store filled with it."""
-        facts = self.tables.facts
         count, last = self._one(f"SELECT count(*), max(known_day) FROM {self.whole}")
-        closed, floor = self._closed(last), _floor(last)
-        lines = f"(SELECT * FROM {self.whole} WHERE {_until(closed)})"
-        pieces = {_DAYS: f"SELECT * FROM ({self.con.compile(facts)}) WHERE {_until(closed)}"}
-        pieces |= {kind: self.counts.counted(kind, lines, _iso(floor)) for kind in self.counts.keys}
-        if not self.files:
-            marks = self.counts.marks(lines, closed)
-            pieces[CUSTOMERS] = f"SELECT customer_id, lines, mark FROM ({marks})"
+        closed = self._closed(last)
         begun = Contents(
-            definition(self.tables, self.files), last=closed, floor=_iso(floor), sources=self.marks
+            definition(self.tables, self.files), last=closed, floor=_iso(_floor(last)), sources=self.marks
         )
-        self.store.add(self.engine, begun, pieces, alone=True, before=self._same_files)
-        return FactsUpdate(self.tables, added_lines=count, rebuilt=reason)
+        with self._summed(self.tables.orders, begun) as (open_days, found):
+            pieces: dict[str, str | Path] = dict(found)
+            if not self.files:
+                lines = f"(SELECT * FROM {self.whole} WHERE {_until(closed)})"
+                pieces[CUSTOMERS] = (
+                    f"SELECT customer_id, lines, mark FROM ({self.counts.marks(lines, closed)})"
+                )
+            contents = self.store.add(self.engine, begun, pieces, alone=True, before=self._same_files)
+        kept = self._with_facts(contents, open_days)
+        return FactsUpdate(kept, added_lines=count, rebuilt=reason, parts=len(contents.of(DAYS)))
 
     def advance(self, contents: Contents) -> FactsUpdate:
         """What is new, summed up and added; what may still get more lines is summed up and not added."""
@@ -186,26 +189,31 @@ class _Update:
         lines = self._lines(found.new, found.changed)
         fresh, last = self._one(f"SELECT count(*) FILTER (NOT afresh), max(known_day) FROM {lines}")
         closed = max(contents.last, _iso(last)) if self.files else closed
-        days = self._days(contents, lines)
-        (adding,) = self._one(f"SELECT count(*) FROM {days} WHERE {_until(closed)}")
-        (gone,) = self._one(f"SELECT count(*) FROM {found.changed}")
-        if adding or gone:
-            pieces = self._pieces(
-                contents, days, found.changed, f"(FROM {lines} WHERE {_until(closed)})", closed
-            )
-            ahead = replace(contents, last=closed, sources=self.marks)
-            contents = self.store.add(self.engine, ahead, pieces | found.marks, before=self._same_files)
+        ahead = replace(contents, last=closed, sources=self.marks)
+        with self._summed(self._placed(contents, lines), ahead) as (open_days, summed):
+            (adding,) = self._one(f"SELECT count(*) FROM {rows_of(summed[DAYS])}")
+            (gone,) = self._one(f"SELECT count(*) FROM {found.changed}")
+            if adding or gone:
+                pieces = self._pieces(contents, summed, found.changed)
+                contents = self.store.add(self.engine, ahead, pieces | found.marks, before=self._same_files)
         contents = self._merged(contents)
-        kept = self._with_facts(contents, f"SELECT * FROM {days} WHERE NOT ({_until(closed)})")
-        return FactsUpdate(kept, fresh, gone, parts=len(contents.of(_DAYS)))
+        kept = self._with_facts(contents, open_days)
+        return FactsUpdate(kept, fresh, gone, parts=len(contents.of(DAYS)))
+
+    @contextmanager
+    def _summed(self, lines: ir.Table, contents: Contents) -> Iterator[tuple[str, dict[str, Path]]]:
+        """The table of open days of some lines, and files of all others and of their counts."""
+        rows = FactsRows(self.tables.orders.schema(), contents.last, contents.floor)
+        with self.store.filled(rows.schemas, rows.of(self.con, lines)) as found:
+            name = gen_name(OPEN)
+            self.engine.execute(f"CREATE TEMP TABLE {name} AS FROM {rows_of(found.pop(OPEN))}")
+            yield name, found
 
     def _with_facts(self, contents: Contents, open_days: str) -> Tables:
         """The tables with what is stored, read where it stands, and the facts of open days."""
         _, schema = summed_up(self.tables.orders.schema())
         self.store.read_by(self.con)
-        name = gen_name("open_days")
-        self.engine.execute(f"CREATE TEMP TABLE {name} AS {open_days}")
-        rows = f"{self.store.rows(contents, _DAYS)} UNION ALL SELECT * FROM {name}"
+        rows = f"{self.store.rows(contents, DAYS)} UNION ALL SELECT * FROM {open_days}"
         return self.tables.with_facts(rows, schema)
 
     def _closed(self, last: date | None) -> str:
@@ -240,7 +248,7 @@ class _Update:
         changed = self._table("SELECT CAST(NULL AS VARCHAR) AS customer_id LIMIT 0")
         (first,) = self._one(f"SELECT min(known_day) FROM {new}")
         if first is not None and _iso(first) <= contents.last:
-            stored, order = self.store.rows(contents, _DAYS), "[known_day, day]"
+            stored, order = self.store.rows(contents, DAYS), "[known_day, day]"
             before = "<=" if files.drop_alike else "<"
             self.engine.execute(
                 f"INSERT INTO {changed} SELECT customer_id FROM "
@@ -263,7 +271,7 @@ class _Update:
     def _add_late_days(self, contents: Contents, new: str, changed: str) -> None:
         """New lines of a day whose lines are not kept by name any more change what its order is."""
         self.engine.execute(
-            f"INSERT INTO {changed} SELECT DISTINCT s.customer_id FROM ({self.store.rows(contents, _DAYS)}) AS s "
+            f"INSERT INTO {changed} SELECT DISTINCT s.customer_id FROM ({self.store.rows(contents, DAYS)}) AS s "
             f"SEMI JOIN (SELECT customer_id, day FROM {new} WHERE day < DATE '{contents.floor or _NEVER}') AS n "
             f"ON s.customer_id = n.customer_id AND s.day = n.day ANTI JOIN {changed} AS c "
             "ON s.customer_id = c.customer_id"
@@ -280,39 +288,52 @@ class _Update:
             )
         return self._table(rows)
 
-    def _days(self, contents: Contents, lines: str) -> str:
-        """Day facts of lines that go on from what is stored."""
+    def _placed(self, contents: Contents, lines: str) -> ir.Table:
+        """Lines that go on from what is stored."""
         before = {kind: self.store.rows(contents, kind) for kind in self.counts.keys}
         placed = self._table(self.counts.placed(lines, before))
-        schema = ibis.schema(dict.fromkeys(self.counts.places, "int64") | self._kinds())
-        summed, _ = summed_up(schema)
-        cast = _cast(contents.columns[_DAYS])
-        return self._table(f"SELECT {cast} FROM (WITH {LINES} AS (FROM {placed}) {summed})")
+        told = self.tables.orders.schema()
+        kinds = {name: told[name] for name in self.counts.columns}
+        schema = ibis.schema(kinds | dict.fromkeys(self.counts.places, "int64"))
+        found: ir.Table = self.con.sql(f"SELECT * FROM {placed}", schema=schema)
+        return found
 
-    def _pieces(self, contents: Contents, days: str, changed: str, lines: str, closed: str) -> dict[str, str]:
+    def _pieces(self, contents: Contents, summed: dict[str, Path], changed: str) -> dict[str, str | Path]:
         """What the next version adds, by kind."""
-        types, stored = contents.columns[_DAYS], self.store.rows(contents, _DAYS)
-        days = f"(FROM {days} WHERE {_until(closed)})"
+        stored = self.store.rows(contents, DAYS)
         # Two parts may hold some of one day's lines: these customers' rows are written anew, added up.
         key = " AND ".join(f"n.{name} = s.{name}" for name in _KEY)
         split = self._table(
-            f"SELECT DISTINCT n.customer_id FROM {days} AS n ANTI JOIN {changed} AS c USING (customer_id) "
-            f"SEMI JOIN ({stored}) AS s ON {key}"
+            f"SELECT DISTINCT n.customer_id FROM {rows_of(summed[DAYS])} AS n ANTI JOIN {changed} AS c "
+            f"USING (customer_id) SEMI JOIN ({stored}) AS s ON {key}"
         )
-        summed = _added_up(self._with(days, stored, split), types)
-        pieces = {_DAYS: f"SELECT {_cast(types)} FROM ({summed})"}
-        for kind in self.counts.keys:
-            counted = f"({self.counts.counted(kind, lines, contents.floor)})"
-            rows = self._with(counted, self.store.rows(contents, kind), split)
-            pieces[kind] = self.counts.together(kind, rows)
+        pieces: dict[str, str | Path] = dict(summed)
+        if self._one(f"SELECT count(*) FROM {split}") != (0,):
+            pieces[DAYS] = f"FROM {self._added_up(self._with(summed[DAYS], stored, split), contents)}"
+            for kind in self.counts.keys:
+                rows = self._with(summed[kind], self.store.rows(contents, kind), split)
+                pieces[kind] = self.counts.together(kind, rows)
         return pieces | {GONE: f"FROM {changed} UNION ALL FROM {split}"}
 
-    def _with(self, new: str, stored: str, customers: str) -> str:
-        return f"SELECT * FROM {new} UNION ALL SELECT * FROM ({stored}) SEMI JOIN {customers} USING (customer_id)"
+    def _with(self, new: Path, stored: str, customers: str) -> str:
+        return (
+            f"SELECT * FROM {rows_of(new)} UNION ALL "
+            f"SELECT * FROM ({stored}) SEMI JOIN {customers} USING (customer_id)"
+        )
+
+    def _added_up(self, rows: str, contents: Contents) -> str:
+        """Table of day facts of which several belong to one day."""
+        keys = ", ".join(_KEY)
+        names = [name for name in contents.columns[DAYS] if name not in _KEY]
+        sums = ", ".join(f'CAST(sum("{name}") AS BIGINT) AS "{name}"' for name in names)
+        try:
+            return self._table(f"SELECT {keys}, {sums} FROM ({rows}) GROUP BY {keys}")
+        except duckdb.ConversionException as error:
+            raise too_large("something") from error
 
     def _merged(self, contents: Contents) -> Contents:
         """The store with all parts of a kind as one, where there are many."""
-        parts = contents.of(_DAYS)
+        parts = contents.of(DAYS)
         if not parts:
             return contents
         tail = sum(part.rows for part in [*parts[1:], *contents.of(GONE)])
@@ -320,7 +341,7 @@ class _Update:
             return contents
         floor = _floor(date.fromisoformat(contents.last or _NEVER))
         rows = {kind: self.store.rows(contents, kind) for kind in contents.columns if kind != GONE}
-        pieces = {_DAYS: rows.pop(_DAYS)}
+        pieces = {DAYS: rows.pop(DAYS)}
         for kind, stored in rows.items():
             if kind == CUSTOMERS:
                 pieces[kind] = self.counts.kept_marks(stored)
@@ -331,11 +352,6 @@ class _Update:
                 pieces[kind] = self.counts.together(kind, stored)
         later_floor = max(contents.floor, _iso(floor))
         return self.store.add(self.engine, replace(contents, floor=later_floor), pieces, alone=True)
-
-    def _kinds(self) -> dict[str, Any]:
-        """Types of the columns that are used."""
-        schema = self.tables.orders.schema()
-        return {name: schema[name] for name in self.counts.columns}
 
     def _same_files(self) -> None:
         """Refuses files that changed since their marks were taken."""
@@ -355,16 +371,6 @@ class _Update:
     def _one(self, statement: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self.engine.execute(statement).fetchone()
         return found
-
-
-def _added_up(rows: str, types: dict[str, str]) -> str:
-    keys = ", ".join(_KEY)
-    sums = ", ".join(f'sum("{name}") AS "{name}"' for name in types if name not in _KEY)
-    return f"SELECT {keys}, {sums} FROM ({rows}) GROUP BY {keys}"
-
-
-def _cast(types: dict[str, str]) -> str:
-    return ", ".join(f'CAST("{name}" AS {sort}) AS "{name}"' for name, sort in types.items())
 
 
 def _until(closed: str) -> str:

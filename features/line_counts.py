@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from features.day_sums import BEFORE
+
 __all__ = ["CUSTOMERS", "SEEN_DAYS", "LineCounts"]
 
 CUSTOMERS = "customers"
@@ -31,12 +33,6 @@ _USED = (
     "cost",
     "known_at",
 )
-_PLACES = {
-    "products": "before_in_product",
-    "categories": "before_in_category",
-    "orders": "before_in_order",
-    "day_products": "before_in_day_product",
-}
 _MODULUS = 2**63 - 25
 """Largest prime below 2^63: sums of hashes are kept as their rest, so that they add up whatever the order."""
 
@@ -66,29 +62,13 @@ class LineCounts:
         if {"product", "known_at"} <= has:
             wanted["day_products"] = ("customer_id", "day", "product")
         self.keys = {kind: tuple(key for key in keys if key in has) for kind, keys in wanted.items()}
-        self._late = "known_at" in has
-
-    @property
-    def places(self) -> tuple[str, ...]:
+        self.places = tuple(f"{BEFORE}{kind}" for kind in self.keys)
         """Columns that `placed` adds, whole numbers."""
-        told = [_PLACES[kind] for kind in self.keys]
-        # Without arrival times a product is new on a day only when it is new at all.
-        same = [_PLACES["day_products"]] if "products" in self.keys and not self._late else []
-        return (*told, *same)
 
     @property
     def fields(self) -> str:
         """The columns that are used, as a statement names them."""
         return ", ".join(self.columns)
-
-    def counted(self, kind: str, lines: str, floor: str) -> str:
-        """Statement that counts bought lines; those of single days only from `floor` on."""
-        keys = self.keys[kind]
-        where = ["amount > 0"]
-        where += [f"{key} IS NOT NULL" for key in keys if key in ("product", "category")]
-        where += [f"day >= DATE '{floor}'"] if floor and "day" in keys else []
-        names = ", ".join(keys)
-        return f"SELECT {names}, count(*) AS n FROM {lines} WHERE {' AND '.join(where)} GROUP BY {names}"
 
     def together(self, kind: str, rows: str) -> str:
         """Statement that adds up counts of the same things."""
@@ -111,9 +91,7 @@ class LineCounts:
             near = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM line.{key}" for key in keys)
             kept = f"SELECT kept.* FROM ({before[kind]}) AS kept SEMI JOIN {lines} AS line ON {near}"
             joins.append(f"LEFT JOIN ({self.together(kind, kept)}) AS c{place} ON {same}")
-            told.append(f"CASE WHEN afresh THEN 0 ELSE coalesce(c{place}.n, 0) END AS {_PLACES[kind]}")
-            if kind == "products" and not self._late:
-                told.append(told[-1].replace(_PLACES[kind], _PLACES["day_products"]))
+            told.append(f"CASE WHEN afresh THEN 0 ELSE coalesce(c{place}.n, 0) END AS {BEFORE}{kind}")
         fields = ", ".join(f"line.{name}" for name in self.columns)
         return f"SELECT {fields}, {', '.join(told)} FROM {lines} AS line {' '.join(joins)}"
 

@@ -8,7 +8,7 @@ memory. Nothing is summed up across customers, so that blocks of any size give t
 # ruff: noqa: S608  (identifiers in the statements are names of our own)
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.day_gaps import MOVES, settle
-from features.day_sums import BOUGHT, KEYS, THINGS, Ints, sum_up
+from features.day_sums import BEFORE, BOUGHT, KEYS, THINGS, DaySums
 from features.days import day_facts, money_of_lines, nlogn_step, settled_days
 from features.engine import memory_limit
+from features.sorted_numbers import Ints
 
-__all__ = ["BLOCK_LINES", "MOVING", "SETTLED", "many_day_facts"]
+__all__ = ["BLOCK_LINES", "MOVING", "SETTLED", "as_wanted", "in_blocks", "many_day_facts"]
 
 SETTLED, MOVING = "settled_days", "moving_facts"
 """Kinds of rows."""
@@ -69,12 +70,36 @@ def many_day_facts(con: Any, orders: ir.Table) -> Iterator[dict[str, pa.Table]]:
     InputError
         A sum does not fit into 64 bits.
     """
-    block = _Block(orders)
+    facts = day_facts(orders)
+    columns = facts.schema().to_pyarrow()
+    of_settled = settled_days(facts).schema().to_pyarrow().append(pa.field(MOVES, pa.bool_()))
+
+    def rows(sums: DaySums) -> dict[str, pa.Table]:
+        settled, moving = settle(as_wanted(sums.facts(), columns))
+        return {SETTLED: as_wanted(settled, of_settled), MOVING: moving}
+
+    yield from in_blocks(con, orders, rows)
+
+
+def in_blocks(
+    con: Any, orders: ir.Table, rows: Callable[[DaySums], dict[str, pa.Table]]
+) -> Iterator[dict[str, pa.Table]]:
+    """What `rows` makes of the lines of some customers at a time, by rising id.
+
+    Parameters
+    ----------
+    con : ibis DuckDB backend
+        Busy until the last rows are taken.
+    orders : ir.Table
+        Contract table ``orders`` with ``day`` and ``known_day``, and `features.day_sums.BEFORE` where lines go on.
+    rows : callable
+        Called in another thread: the engine sorts and reads while what it gave before is summed up.
+    """
+    steps = _Steps()
     with ThreadPoolExecutor(1) as other:
-        # The engine sorts and reads while what it gave before is summed up.
         under_way: Future[dict[str, pa.Table]] | None = None
         for lines in _blocks(_by_customer(con, orders)):
-            following = other.submit(block, lines)
+            following = other.submit(lambda block: rows(DaySums(block, steps)), lines)
             if under_way is not None:
                 yield under_way.result()
             under_way = following
@@ -82,25 +107,11 @@ def many_day_facts(con: Any, orders: ir.Table) -> Iterator[dict[str, pa.Table]]:
             yield under_way.result()
 
 
-class _Block:
-    """From lines of some customers to their days."""
-
-    def __init__(self, orders: ir.Table) -> None:
-        facts = day_facts(orders)
-        self._facts = facts.schema().to_pyarrow()
-        self._settled = settled_days(facts).schema().to_pyarrow().append(pa.field(MOVES, pa.bool_()))
-        self._steps = _Steps()
-
-    def __call__(self, lines: pa.Table) -> dict[str, pa.Table]:
-        facts = _table(sum_up(lines, self._steps), self._facts)
-        settled, moving = settle(facts)
-        return {SETTLED: _table(settled, self._settled), MOVING: moving}
-
-
 def _by_customer(con: Any, orders: ir.Table) -> Iterator[pa.RecordBatch]:
     """The lines with what each adds to the sums, by rising id of the customer."""
     has = set(orders.columns)
     told = [name for name in (*KEYS, "order_id", *THINGS) if name in has]
+    told += [name for name in orders.columns if name.startswith(BEFORE)]
     plain = orders.select(*told, *(name for name in _RAW if name in has))
     for share in _shares(con, plain):
         lines = con.sql(f"SELECT * FROM ({con.compile(share)}) ORDER BY customer_id", schema=plain.schema())
@@ -150,8 +161,8 @@ def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _table(found: dict[str, Any], wanted: pa.Schema) -> pa.Table:
-    """The columns as they are wanted; sums that these lines do not have are 0."""
+def as_wanted(found: dict[str, Any], wanted: pa.Schema) -> pa.Table:
+    """Rows with the columns that are wanted; sums that these lines do not have are 0."""
     nothing = np.zeros(len(found["customer_id"]), np.int64)
     columns = [found.get(name, nothing) for name in wanted.names]
     arrays = [pa.array(values) if isinstance(values, np.ndarray) else values for values in columns]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import features.day_sums
 import features.many_days
+import features.sorted_numbers
 import features.tables
 from features.days import day_facts, settled_days
 from features.errors import InputError
@@ -95,7 +95,7 @@ def test_a_customer_with_more_lines_than_a_block_stays_whole(monkeypatch):
 
 
 def test_numbers_too_wide_to_stand_in_one_are_ranked(monkeypatch):
-    monkeypatch.setattr(features.day_sums, "_BITS", 12)
+    monkeypatch.setattr(features.sorted_numbers, "_BITS", 12)
     assert same(*both(random_shop(11, 80)))
 
 

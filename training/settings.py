@@ -57,10 +57,10 @@ class TreeSettings(_Section):
     ``retain tune`` searches these by back-test; nothing else needs to be set by hand.
     """
 
-    learning_rate: float = Field(default=0.05, gt=0, le=0.5)
+    learning_rate: float = Field(default=0.1, gt=0, le=0.5)
     num_leaves: int = Field(default=8, ge=2, le=255)
     min_data_in_leaf: int = Field(default=60, ge=5, le=10_000)
-    feature_fraction: float = Field(default=0.4, gt=0, le=1)
+    feature_fraction: float = Field(default=0.3, gt=0, le=1)
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)
     lambda_l2: float = Field(default=10.0, ge=0, le=1000)
     max_rounds: int = Field(default=500, ge=10, le=5000)

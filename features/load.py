@@ -16,7 +16,7 @@ import pyarrow as pa
 from features.cast import cast_table
 from features.columns import AMOUNT_PARTS
 from features.contract import TABLES, TableContract
-from features.engine import SLICE_ROWS, compact, keep_compact
+from features.engine import COMPACT_ROWS, compact, keep_compact
 from features.errors import InputError
 from features.find_files import find_files
 from features.findings import Ledger, SetAside
@@ -258,7 +258,7 @@ class _Job:
         for column in _WORKING:
             execute(f'ALTER TABLE "{self.typed}" DROP COLUMN {column}')
         execute(f'ALTER TABLE "{self.typed}" RENAME TO "{self.contract.name}"')
-        if self.stage.rows > SLICE_ROWS:
+        if self.stage.rows > COMPACT_ROWS:
             compact(self.con.con)
 
     def _unused(self) -> pa.Table:

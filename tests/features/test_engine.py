@@ -18,7 +18,13 @@ from features.load import load
 from features.plan import fetch_features
 from features.settings import DataSettings, TableSource
 
-SLICED = ("stage.SLICE_ROWS", "cast.SLICE_ROWS", "load.SLICE_ROWS", "tables.SHARE_ROWS", "tables.MANY_LINES")
+SLICED = (
+    "stage.SLICE_ROWS",
+    "cast.COMPACT_ROWS",
+    "load.COMPACT_ROWS",
+    "tables.SHARE_ROWS",
+    "tables.MANY_LINES",
+)
 
 
 def loaded(folder, **settings):

@@ -63,12 +63,17 @@ def with_trees(panel: Panel) -> Bundle:
     settings = TrainingSettings(churn=ChurnSettings(window_days=WINDOW), value=value, num_threads=1)
     bundle = build_bundle(panel, settings, evidence="btyd")
     orders, money = (
-        {h: Head(trees=grown(panel, HeadKind(name, h))) for h in HORIZONS} for name in ("orders", "value")
+        dict.fromkeys(HORIZONS, grown_head(panel, HeadKind(name, WINDOW))) for name in ("orders", "value")
     )
-    churn = Head(trees=grown(panel, HeadKind("churn", WINDOW)))
+    churn = grown_head(panel, HeadKind("churn", WINDOW))
     return replace(
         bundle, evidence="ml", churn=churn, curve=replace(bundle.curve, orders=orders, value=money)
     )
+
+
+def grown_head(panel: Panel, kind: HeadKind) -> Head:
+    """Trees that all horizons follow."""
+    return Head(trees=grown(panel, kind), learned_days=kind.horizon_days)
 
 
 def columns(horizon_days: int) -> list[str]:

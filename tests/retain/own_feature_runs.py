@@ -124,9 +124,8 @@ def _grown(panel: Panel) -> Head:
     data = lightgbm.Dataset(rows[columns].to_numpy(float), target, feature_name=columns)
     options = {"objective": "regression", "num_leaves": 7, "num_threads": 1, "verbosity": -1}
     trees = lightgbm.train(options, data, num_boost_round=30)
-    return Head(
-        Trees(trees.model_to_string()), LevelCurve((date(2023, 6, 2),), (0.1,), weight=1.0), anchor_mean=0.3
-    )
+    level = LevelCurve((date(2023, 6, 2),), (0.1,), weight=1.0)
+    return Head(Trees(trees.model_to_string()), level, 0.3, learned_days=45)
 
 
 def main(folder: Path) -> None:

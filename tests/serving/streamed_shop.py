@@ -44,7 +44,7 @@ def bundle_and_features() -> tuple[Bundle, pa.Table]:
     )
     options = {"objective": "regression", "num_leaves": 15, "num_threads": 1, "verbosity": -1}
     trees = Trees(lightgbm.train(options, data, num_boost_round=20).model_to_string())
-    bundle = replace(closed, evidence="ml", churn=Head(trees, closed.churn.level, anchor_mean=0.3))
+    bundle = replace(closed, evidence="ml", churn=Head(trees, closed.churn.level, 0.3, learned_days=90))
     return bundle, scorer_of(bundle).known(tables, DAY)
 
 

@@ -70,7 +70,7 @@ def bundle(panel: Panel) -> Bundle:
     options = {"objective": "regression", "num_leaves": 15, "num_threads": 1, "verbosity": -1}
     trees = Trees(lightgbm.train(options, data, num_boost_round=40).model_to_string())
     level = LevelCurve((date(2023, 3, 2),), (0.1,), weight=1.0)
-    return replace(closed, evidence="ml", churn=Head(trees, level, anchor_mean=0.3))
+    return replace(closed, evidence="ml", churn=Head(trees, level, 0.3, learned_days=90))
 
 
 @pytest.fixture(scope="module")

@@ -81,9 +81,8 @@ def grown(panel: Panel, horizon: int) -> Head:
     data = lightgbm.Dataset(rows[columns].to_numpy(float), np.sin(rows["T"] * horizon), feature_name=columns)
     options = {"objective": "regression", "num_leaves": 15, "num_threads": 1, "verbosity": -1}
     trees = lightgbm.train(options, data, num_boost_round=60)
-    return Head(
-        Trees(trees.model_to_string()), LevelCurve((date(2023, 3, 2),), (0.1,), weight=1.0), anchor_mean=0.3
-    )
+    level = LevelCurve((date(2023, 3, 2),), (0.1,), weight=1.0)
+    return Head(Trees(trees.model_to_string()), level, 0.3, learned_days=horizon)
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,11 @@ def test_json_keeps_head_and_trees():
     assert again == replace(head, trees=trees["orders_90.txt"], free=trees["orders_90_free.txt"])
 
 
+def test_trees_say_where_they_learned():
+    with pytest.raises(ValueError, match="trees without the horizon they were grown for"):
+        Head(Trees("tree\n"), LEVEL)
+
+
 def test_a_head_whose_trees_are_lost_is_not_read():
     values, _ = Head(Trees("tree\n"), LEVEL, learned_days=90).to_json("orders")
     with pytest.raises(KeyError, match=r"orders_90\.txt"):
@@ -91,7 +96,7 @@ def test_an_answer_is_the_weighted_mean_and_its_contributions_add_up(
     free = Trees(demo_bundle.churn.trees.text) if free_weight else None
     rows = demo_panel.at(demo_panel.as_of)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    head = Head(grown, LEVEL, 0.3, free, trees_weight, free_weight, base=-0.7)
+    head = Head(grown, LEVEL, 0.3, free, trees_weight, free_weight, base=-0.7, learned_days=60)
     said = demo_bundle.churn.trees.raw(rows)
     closed_weight = 1.0 - trees_weight - free_weight
     expected = closed_weight * anchor + trees_weight * (anchor + said) + free_weight * said

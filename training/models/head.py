@@ -61,6 +61,11 @@ class Head:
         Constant beside the trees.
     learned_days : int
         Horizon that the trees were grown for, days: that of the head, or the one it follows.
+
+    Raises
+    ------
+    ValueError
+        When there are trees and no such horizon.
     """
 
     trees: Trees | None = None
@@ -71,6 +76,10 @@ class Head:
     free_weight: float = 0.0
     base: float = 0.0
     learned_days: int = 0
+
+    def __post_init__(self) -> None:
+        if self.learned and self.learned_days < 1:
+            raise ValueError("trees without the horizon they were grown for")
 
     @property
     def learned(self) -> bool:

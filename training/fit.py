@@ -49,13 +49,13 @@ def anchored(panel: Panel) -> Panel:
 
     Past snapshots on which nobody had bought anything yet (only returns were known) are left out.
     """
-    parts = []
+    found = []
     for day in panel.days:
         rows = panel.at(day)
-        if day < panel.as_of and not (rows["spend_total"] > 0).any():
-            continue
-        parts.append(rows.join(Anchor.fit(rows).columns(rows, panel.horizons_days)))
-    return replace(panel, frame=pd.concat(parts, ignore_index=True))
+        if day == panel.as_of or (rows["spend_total"] > 0).any():
+            found.append(Anchor.fit(rows).columns(rows, panel.horizons_days))
+    frame = panel.frame.join(pd.concat(found), how="inner")
+    return replace(panel, frame=frame.reset_index(drop=True))
 
 
 def shortfall(panel: Panel, kind: HeadKind) -> str:

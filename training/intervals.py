@@ -105,8 +105,7 @@ def _snapshots(panel: Panel, horizon_days: int) -> dict[date, pd.DataFrame]:
     h = horizon_days
     closed = [f"btyd_{kind}_{h}" for kind in ("value", "orders", "no_order")]
     names = ["as_of", "purchase_days", "value_mean", f"value_ahead_{h}", f"orders_ahead_{h}", *closed]
-    last = pd.Timestamp(panel.as_of - timedelta(days=h))
-    rows = panel.frame[panel.frame["as_of"] <= last]
+    rows = panel.labelled(h, by=panel.as_of)
     weight = HeadKind("value", h).weight(rows)
     rows = rows[names].assign(**{f"weight_{h}": weight})[weight > 0]
     found = {pd.Timestamp(str(day)).date(): part for day, part in rows.groupby("as_of", sort=True)}
@@ -154,8 +153,7 @@ class _Past:
         known = {d: e for d, e in errors.items() if d + timedelta(days=self.kind.horizon_days) <= day}
         if not known:
             return 0.0
-        frame = self.panel.frame
-        then = replace(self.panel, frame=frame[frame["as_of"] <= pd.Timestamp(day)], as_of=day)
+        then = replace(self.panel, frame=self.panel.labelled(0, by=day), as_of=day)
         recent = {d: e for d, (told, e) in self.recent.items() if told <= day}
         return level_curve(known, then, self.kind.horizon_days, recent=recent).at(day)
 
@@ -241,16 +239,14 @@ def _read_levels(below: Floats, reached: Floats, weight: Floats) -> tuple[float,
     could have been any amount.
     """
     size = float(weight.sum() ** 2 / np.square(weight).sum())
-    levels, width = np.array(LEVELS), reached - below
+    levels, width = np.array(LEVELS), np.maximum(reached - below, _RARE)
     wanted = np.where(levels < 0.5, ((size + 1) * levels - 1.0) / size, (size + 1) * levels / size)
     low, high = np.zeros(len(levels)), np.ones(len(levels))
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        held = [
-            np.where(u >= reached, 1.0, np.clip((u - below) / np.maximum(width, _RARE), 0.0, 1.0))
-            for u in middle
-        ]
-        enough = np.array([float(np.average(h, weights=weight)) for h in held]) >= wanted
+        held = np.clip((middle[:, None] - below) / width, 0.0, 1.0)
+        held[middle[:, None] >= reached] = 1.0
+        enough = np.average(held, axis=1, weights=weight) >= wanted
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return tuple(float(u) for u in np.maximum.accumulate(high))
 

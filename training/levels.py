@@ -33,11 +33,12 @@ def realised_errors(rows: pd.DataFrame, kind: HeadKind) -> dict[date, float]:
     A day on which nobody was left alone (all weights 0) tells nothing: its error is 0.
     """
     found = {}
-    for day, snapshot in rows.groupby("as_of", sort=True):
-        actual, weight = kind.target(snapshot), kind.weight(snapshot)
+    actuals, weights, closed = kind.target(rows), kind.weight(rows), kind.closed_form(rows)
+    for day, at in rows.groupby("as_of", sort=True).indices.items():
+        actual, weight = actuals[at], weights[at]
         happened = float(weight[actual > 0].sum())
         events = min(happened, float(weight.sum()) - happened) if kind.name == "churn" else happened
-        error = realised_error(kind, kind.closed_form(snapshot), actual, weight)
+        error = realised_error(kind, closed[at], actual, weight)
         found[pd.Timestamp(str(day)).date()] = error * events / (events + _PRIOR_EVENTS)
     return found
 
@@ -104,7 +105,8 @@ def level_curve(
     year-ago one is known, because a season met for the first time looks like a drift and does not last. Half of
     it is expected of the next quarter; it dies out, so that over longer horizons it counts for 45 days in all.
     """
-    gap = max(1.0, float(np.nanmean([*panel.at(panel.as_of)["gap_mean"], horizon_days])))
+    gaps = panel.at(panel.as_of)["gap_mean"].to_numpy(np.float64)
+    gap = max(1.0, float(np.nanmean(np.append(gaps, horizon_days))))
     curve = _season(errors, panel.first_day, gap, horizon_days)
     if not errors:
         return curve

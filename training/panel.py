@@ -81,8 +81,9 @@ class Panel:
     @property
     def first_day(self) -> date:
         """Day of the first order in the panel."""
-        tenure = self.frame["tenure_days"].to_numpy(np.int64)
-        return (self.frame["as_of"] - pd.to_timedelta(tenure, unit="D")).min().date()
+        days = self.frame["as_of"].to_numpy("datetime64[D]").astype(np.int64)
+        first = (days - self.frame["tenure_days"].to_numpy(np.int64)).min()
+        return date(1970, 1, 1) + timedelta(days=int(first))
 
     @property
     def days(self) -> list[date]:
@@ -151,10 +152,9 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
     """Rows sorted by key, numbers as float64, ids as text."""
-    frame = rows.to_pandas()
+    wanted = pa.schema([f if f.name in _KEYS else pa.field(f.name, pa.float64()) for f in rows.schema])
+    frame = rows.cast(wanted, safe=False).to_pandas()
     frame["as_of"] = pd.to_datetime(frame["as_of"])
-    numbers = [c for c in frame.columns if c not in _KEYS]
-    frame[numbers] = frame[numbers].astype(np.float64)
     return frame.sort_values(_KEYS, ignore_index=True)
 
 

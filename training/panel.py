@@ -144,18 +144,18 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     # The level of every horizon follows what came within the last step; a long one is learned at a shorter one
     # as long as nobody has lived through it.
     horizons = tuple(sorted({*horizons_days, STEP_DAYS, min(QUARTER_DAYS, max(horizons_days))}))
-    rows = buyers(_frame(fetch_features(chosen, days)))
+    rows = _frame(fetch_features(chosen, days))
+    order = buyers(rows[[*_KEYS, "purchase_days"]]).sort_values(_KEYS).index
     ahead = _ahead(chosen, days, horizons, as_of)
-    frame = rows.merge(ahead, on=_KEYS, validate="one_to_one")
+    frame = rows.take(order).merge(ahead, on=_KEYS, validate="one_to_one")
     return Panel(frame, as_of, horizons, share, chosen)._weighted(chosen)
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    """Rows sorted by key, numbers as float64, ids as text."""
+    """Rows with numbers as float64, days as times, ids as text."""
     wanted = pa.schema([f if f.name in _KEYS else pa.field(f.name, pa.float64()) for f in rows.schema])
     frame = rows.cast(wanted, safe=False).to_pandas()
-    frame["as_of"] = pd.to_datetime(frame["as_of"])
-    return frame.sort_values(_KEYS, ignore_index=True)
+    return frame.assign(as_of=pd.to_datetime(frame["as_of"]))
 
 
 def sample(tables: Tables, share: float) -> Tables:

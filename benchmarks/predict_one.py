@@ -23,6 +23,7 @@ from retain.shop import ShopSettings, simulate
 from training.build import build_bundle
 from training.fit import anchored
 from training.head_kind import HeadKind
+from training.models.anchor import Anchor
 from training.models.bundle import Bundle
 from training.models.head import Head, logit, sigmoid
 from training.models.intervals import Outlook
@@ -66,9 +67,9 @@ def with_trees(panel: Panel) -> Bundle:
         dict.fromkeys(HORIZONS, grown_head(panel, HeadKind(name, WINDOW))) for name in ("orders", "value")
     )
     churn = grown_head(panel, HeadKind("churn", WINDOW))
-    return replace(
-        bundle, evidence="ml", churn=churn, curve=replace(bundle.curve, orders=orders, value=money)
-    )
+    curve = replace(bundle.curve, orders=orders, value=money)
+    anchor = Anchor.fit(panel.at(panel.as_of))
+    return replace(bundle, evidence="ml", anchor=anchor, churn=churn, curve=curve)
 
 
 def grown_head(panel: Panel, kind: HeadKind) -> Head:

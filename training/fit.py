@@ -126,12 +126,19 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head) -> Head:
 
 
 def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
-    """Where trees learn what they say of a horizon: the longest labelled one up to it that past days can teach.
+    """Where trees learn what they say of a horizon: the longest up to it that the history is long enough for.
 
-    None when there is none: too few rows, or nothing a horizon before the latest labelled days.
+    None when the history is too short for any (two labelled days that lie a horizon apart are needed), or when
+    there are too few customers in it.
     """
-    able = (h for h in panel.horizons_days if h <= horizon_days and _teaches(panel, HeadKind(name, h)))
-    return max(able, default=None)
+    long_enough = (h for h in panel.horizons_days if h <= horizon_days and _lived_through(panel, h))
+    lead = max(long_enough, default=None)
+    return lead if lead is not None and _teaches(panel, HeadKind(name, lead)) else None
+
+
+def _lived_through(panel: Panel, horizon_days: int) -> bool:
+    days = panel.labelled(horizon_days, by=panel.as_of)["as_of"]
+    return len(days) > 0 and (days.iloc[-1] - days.iloc[0]).days >= horizon_days
 
 
 def _teaches(panel: Panel, kind: HeadKind) -> bool:

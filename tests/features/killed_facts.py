@@ -1,6 +1,7 @@
 """Brings stored day facts up to date in child processes, kills them, and tells what they left.
 
 ``killed_facts.py random FOLDER KILLS SEED [LINES]``  kills at random moments of an update
+``killed_facts.py first FOLDER KILLS SEED [LINES]``  kills at random moments of the first one
 ``killed_facts.py hold FOLDER``  locks the store and waits
 ``killed_facts.py limit FOLDER BYTES``  an update that writes more than the largest file the system allows
 ``killed_facts.py kept FOLDER BYTES ORDERS``  the same of a project with Parquet files of orders; tells what was said
@@ -38,6 +39,7 @@ from features.settings import DataSettings, TableSource
 from features.tables import Tables
 
 LINES = 400
+NOTHING = "nothing"
 KINDS = {"customer_id": "string", "amount": "float64", "day": "date", "known_day": "date"}
 
 
@@ -108,13 +110,19 @@ def in_child(work: Callable[[], str], after: float | None = None) -> str:
     return found
 
 
-def at_random(folder: Path, kills: int, seed: int, lines: int) -> list[dict[str, object]]:
+def at_random(
+    folder: Path, kills: int, seed: int, lines: int, *, first: bool = False
+) -> list[dict[str, object]]:
     # what is loaded and compiled here is so in every child
     ibis.to_sql(day_facts(ibis.table(KINDS, name="t")), dialect="duckdb")
     chance, store, spare = random.Random(seed), folder / "facts", folder / "old"
     was = {in_child(lambda n=n: kept(n, lines)): name for n, name in ((1, "old"), (2, "new"))}
     was[in_child(lambda: expected(2, lines))] = "all"
-    in_child(lambda: update(store, 1, lines))
+    if first:
+        store.mkdir()
+        was[NOTHING] = "old"
+    else:
+        in_child(lambda: update(store, 1, lines))
     shutil.copytree(store, spare)
     started = time.perf_counter()
     in_child(lambda: update(store, 2, lines))
@@ -126,7 +134,7 @@ def at_random(folder: Path, kills: int, seed: int, lines: int) -> list[dict[str,
         in_child(lambda: update(store, 2, lines), after=chance.uniform(0, usual))
         parts = len(list(store.glob("*.parquet")))
         found = dict.fromkeys(("found", "after"), "torn") | {"parts": parts, "parts_before": before}
-        told = in_child(lambda: f"{stored(store)} {update(store, 2, lines)}").split()
+        told = in_child(lambda: f"{stored(store) or NOTHING} {update(store, 2, lines)}").split()
         found |= {name: was.get(text, "torn") for name, text in zip(("found", "after"), told, strict=True)}
         found["names"] = sum(1 for p in store.iterdir() if p.suffix != ".parquet")
         seen.append(found)
@@ -136,9 +144,10 @@ def at_random(folder: Path, kills: int, seed: int, lines: int) -> list[dict[str,
 def main() -> None:
     order, place, *more = sys.argv[1:]
     folder = Path(place)
-    if order == "random":
+    if order in ("random", "first"):
         lines = int(more[2]) if len(more) > 2 else LINES
-        sys.stdout.write(json.dumps(at_random(folder, int(more[0]), int(more[1]), lines)))
+        seen = at_random(folder, int(more[0]), int(more[1]), lines, first=order == "first")
+        sys.stdout.write(json.dumps(seen))
     elif order == "hold":
         with FactsStore(folder).held():
             sys.stdout.write(f"{os.getpid()}\n")

@@ -25,8 +25,9 @@ def helper(*words: object) -> str:
     return subprocess.run(command, env=ENV, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
-def test_killed_at_random_moments(tmp_path):
-    seen = json.loads(helper("random", tmp_path, 10, 20261123))
+@pytest.mark.parametrize(("night", "kills"), [("random", 10), ("first", 5)])
+def test_killed_at_random_moments(tmp_path, night, kills):
+    seen = json.loads(helper(night, tmp_path, kills, 20261123))
     assert {s["found"] for s in seen} <= {"old", "new"}
     assert {s["after"] for s in seen} == {"all"}
     assert all(
@@ -40,6 +41,7 @@ def test_a_full_disk_leaves_the_old_facts(tmp_path):
     assert "cannot be written" in said
     assert "File too large" in said
     assert "are as they were" in said
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".parquet", ""}
     assert stored(tmp_path) == kept(1)
     assert update(tmp_path, 2) == expected(2)
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import facts_update
+import features.many_days
+import features.sorted_numbers
+from features import facts_definition, facts_update
 from features.errors import InputError
 from features.facts_update import up_to_date
 from features.frames import tables_from_frames
 from features.plan import fetch_features
 from features.source_files import SourceFiles, file_mark
-from tests.features.feature_runs import line_rows, lines_frame, table
+from tests.features.feature_runs import line_rows, lines_frame, random_shop, table
 
 
 def rows(tables, facts):
@@ -144,6 +148,50 @@ def test_many_nights_become_one_part_with_the_same_bits(tmp_path, monkeypatch, b
         assert agrees(tables, update)
         seen.append(update.parts)
     assert seen == ([1, 2, 3, 1, 2, 3] if by_files else [0, 0, 1, 2, 3, 1])
+
+
+def test_stored_rows_stand_by_rising_id(tmp_path, monkeypatch):
+    monkeypatch.setattr(facts_update, "MANY_PARTS", 2)
+    monkeypatch.setattr(facts_update, "LARGE_TAIL", 99.0)
+    nights = [lines(*[(f"c{n % 7}", f"2026-01-{n:02}", 5.0, "tea") for n in (9, 3, 5)]),
+              lines(("c1", "2026-01-10", 5.0, "tea")), lines(("c0", "2026-01-11", 5.0, "cup"))]  # fmt: skip
+    for upto in (1, 2, 3):
+        tables, files = files_of(nights, upto, tmp_path)
+        up_to_date(tables, tmp_path / "kept", files=files)
+        for part in (tmp_path / "kept").glob("*.parquet"):
+            ids = pq.read_table(part, columns=["customer_id"])["customer_id"].to_pylist()
+            assert ids == sorted(ids)
+
+
+def test_nights_in_many_blocks_give_the_bits_of_a_rebuild(tmp_path, monkeypatch):
+    monkeypatch.setattr(features.many_days, "BLOCK_LINES", 11)
+    monkeypatch.setattr(features.many_days, "BATCH_LINES", 7)
+    monkeypatch.setattr(features.sorted_numbers, "_BITS", 12)
+    frame = random_shop(5, 40)
+    came = frame["known_at"].fillna(frame["time"]).rank(method="first").to_numpy()
+    nights = [frame[(came > low) & (came <= high)] for low, high in pairwise([0, 150, 190, len(frame)])]
+    for by_files in (True, False):
+        for upto in (1, 2, 3):
+            tables, files = files_of(nights, upto, tmp_path)
+            update = up_to_date(tables, tmp_path / f"kept-{by_files}", files=files if by_files else None)
+            assert agrees(tables, update)
+            assert update.rebuilt == ("" if upto > 1 else "there were none yet")
+
+
+def test_a_day_whose_parts_do_not_fit_into_64_bits_together_is_refused(tmp_path):
+    nights = [lines(*[("a", "2026-01-04", 1e11, "tea")] * 5_000)] * 2
+    tables, files = files_of(nights, 1, tmp_path)
+    up_to_date(tables, tmp_path / "kept", files=files)
+    tables, files = files_of(nights, 2, tmp_path)
+    with pytest.raises(InputError, match="more than 64 bits hold"):
+        up_to_date(tables, tmp_path / "kept", files=files)
+
+
+def test_facts_made_by_another_program_are_summed_up_anew(tmp_path, monkeypatch):
+    tables = tables_from_frames({"orders": lines(*OLD)})
+    up_to_date(tables, tmp_path)
+    monkeypatch.setattr(facts_definition, "_made_by", lambda: "other")
+    assert up_to_date(tables, tmp_path).rebuilt == "day facts are made in another way than before"
 
 
 def test_lines_of_the_last_day_in_the_next_file_are_added_to_that_day(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,6 +84,13 @@ def test_a_window_longer_than_the_history_is_learned_at_a_shorter_horizon(demo_p
     short = build_bundle(young, SETTINGS, evidence="ml").predict(features_of(young, young.as_of), young.as_of)
     ranks = [each["churn_probability"].rank() for each in (found, short)]
     assert ranks[0].corr(ranks[1]) > 0.9
+
+
+def test_few_customers_are_no_reason_to_learn_at_a_shorter_horizon(demo_panel):
+    few = demo_panel.frame["customer_id"].isin(demo_panel.frame["customer_id"].unique()[:22])
+    panel = replace(demo_panel, frame=demo_panel.frame[few].reset_index(drop=True))
+    assert lead_horizon(panel, "churn", 30) == 30
+    assert lead_horizon(panel, "churn", 90) is None
 
 
 def test_the_churn_grid_gives_percentiles_of_the_reference(demo_panel, demo_bundle):

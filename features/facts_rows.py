@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from features.day_sums import DaySums
 from features.engine import left_room, told_limits
-from features.facts_definition import summed_up
+from features.facts_definition import facts_schema
 from features.line_counts import LineCounts
 from features.many_days import as_wanted, in_blocks
 
@@ -39,10 +39,9 @@ class FactsRows:
     """
 
     def __init__(self, lines: ibis.Schema, last: str, floor: str) -> None:
-        _, facts = summed_up(lines)
         self._keys = LineCounts(lines.names).keys
         self._last, self._floor = last or date.min.isoformat(), floor or date.min.isoformat()
-        days, every = facts.to_pyarrow(), lines.to_pyarrow()
+        days, every = facts_schema(lines).to_pyarrow(), lines.to_pyarrow()
         counts = {
             kind: pa.schema([*((key, every.field(key).type) for key in keys), ("n", pa.int64())])
             for kind, keys in self._keys.items()

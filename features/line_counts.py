@@ -81,7 +81,7 @@ class LineCounts:
         Parameters
         ----------
         lines : str
-            Table of lines; ``afresh`` marks those of customers all of whose lines are there.
+            Table of lines.
         before : mapping of kind to statement
             Kept counts.
         """
@@ -91,20 +91,16 @@ class LineCounts:
             near = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM line.{key}" for key in keys)
             kept = f"SELECT kept.* FROM ({before[kind]}) AS kept SEMI JOIN {lines} AS line ON {near}"
             joins.append(f"LEFT JOIN ({self.together(kind, kept)}) AS c{place} ON {same}")
-            told.append(f"CASE WHEN afresh THEN 0 ELSE coalesce(c{place}.n, 0) END AS {BEFORE}{kind}")
+            told.append(f"coalesce(c{place}.n, 0) AS {BEFORE}{kind}")
         fields = ", ".join(f"line.{name}" for name in self.columns)
         return f"SELECT {fields}, {', '.join(told)} FROM {lines} AS line {' '.join(joins)}"
 
-    def marks(self, lines: str, last: str) -> str:
-        """Statement that tells lines and their hash by customer, apart for those known until `last` and those after."""
+    def marks(self, lines: str) -> str:
+        """Statement that tells by customer how many lines there are and what they hash to."""
         values = ", ".join(name for name in self.columns if name != "known_at")
-        old = f"known_day <= DATE '{last}'" if last else "false"
-        hashed = f"SELECT customer_id, {old} AS old, hash({values}) AS h FROM {lines}"
-        mark = f"CAST(coalesce(sum(h) FILTER ({{}}), 0) % {_MODULUS} AS BIGINT)"
         return (
-            f"SELECT customer_id, count(*) FILTER (old) AS lines, {mark.format('old')} AS mark, "
-            f"count(*) FILTER (NOT old) AS new_lines, {mark.format('NOT old')} AS new_mark "
-            f"FROM ({hashed}) GROUP BY customer_id"
+            f"SELECT customer_id, count(*) AS lines, CAST(sum(hash({values})) % {_MODULUS} AS BIGINT) AS mark "
+            f"FROM {lines} GROUP BY customer_id"
         )
 
     def kept_marks(self, rows: str) -> str:
@@ -113,7 +109,3 @@ class LineCounts:
             "SELECT customer_id, CAST(sum(lines) AS BIGINT) AS lines, "
             f"CAST(sum(mark) % {_MODULUS} AS BIGINT) AS mark FROM ({rows}) GROUP BY customer_id"
         )
-
-    def sum_of_marks(self, again: str) -> str:
-        """Mark of a customer's new lines, and of the others as well where the condition holds."""
-        return f"CAST((new_mark::HUGEINT + CASE WHEN {again} THEN mark ELSE 0 END) % {_MODULUS} AS BIGINT)"

@@ -116,11 +116,11 @@ class _NotAlone(Exception):  # noqa: N818 - it ends no run
 
 @dataclass(frozen=True)
 class _New:
-    """Tables of the new lines and of the customers to sum up wholly, and the marks to store."""
+    """Tables of the new lines and of the customers to sum up wholly, and of the marks of all that are not new."""
 
     new: str
     changed: str
-    marks: dict[str, str]
+    marks: str = ""
 
 
 class _Update:
@@ -180,21 +180,19 @@ class _Update:
 
     def advance(self, contents: Contents) -> FactsUpdate:
         """What is new, summed up and added; what may still get more lines is summed up and not added."""
-        (last,) = self._one(f"SELECT max(known_day) FROM {self.whole}") if not self.files else (None,)
-        closed = max(contents.last, self._closed(last))
-        found = self._by_files(contents, self.files) if self.files else self._by_lines(contents, closed)
+        found = self._by_files(contents, self.files) if self.files else self._by_lines(contents)
         (last,) = self._one(f"SELECT max(known_day) FROM {found.new}")
+        closed = max(contents.last, self._closed(last))
         (fresh,) = self._one(
             f"SELECT count(*) FROM {found.new} ANTI JOIN {found.changed} USING (customer_id)"
         )
         (gone,) = self._one(f"SELECT count(*) FROM {found.changed}")
-        closed = max(contents.last, _iso(last)) if self.files else closed
         ahead = replace(contents, last=closed, sources=self.marks)
         with self._summed(self._to_sum_up(contents, found, gone), ahead) as (open_days, summed):
             (adding,) = self._one(f"SELECT count(*) FROM {rows_of(summed[DAYS])}")
             if adding or gone:
-                pieces = self._pieces(contents, summed, found.changed)
-                contents = self.store.add(self.engine, ahead, pieces | found.marks, before=self._same_files)
+                pieces = self._pieces(contents, summed, found.changed) | self._marks(found, closed)
+                contents = self.store.add(self.engine, ahead, pieces, before=self._same_files)
         contents = self._merged(contents)
         kept = self._with_facts(contents, open_days)
         return FactsUpdate(kept, fresh, gone, parts=len(contents.of(DAYS)))
@@ -220,8 +218,8 @@ class _Update:
             return ""
         return _iso(last if self.files else last - timedelta(days=OPEN_DAYS))
 
-    def _by_lines(self, contents: Contents, closed: str) -> _New:
-        """The lines known after all that are stored, the customers of whom others changed, and their marks."""
+    def _by_lines(self, contents: Contents) -> _New:
+        """The lines known after all that are stored, and the customers of whom others changed."""
         old = _until(contents.last)
         now = self._table(self.counts.marks(f"{self.whole} WHERE {old}"))
         kept = self.counts.kept_marks(self.store.rows(contents, CUSTOMERS))
@@ -231,9 +229,15 @@ class _Update:
         )
         new = self._table(f"SELECT {self.counts.fields} FROM {self.whole} WHERE NOT ({old})")
         self._add_late_days(contents, new, changed)
-        marks = self.counts.marks(f"{new} WHERE {_until(closed)}")
-        marks += f" UNION ALL FROM {now} SEMI JOIN {changed} USING (customer_id)"
-        return _New(new, changed, {CUSTOMERS: marks})
+        return _New(new, changed, now)
+
+    def _marks(self, found: _New, closed: str) -> dict[str, str]:
+        """Marks to store: of the new lines, and of all others of the customers that changed."""
+        if not found.marks:
+            return {}
+        again = f"FROM {found.marks} SEMI JOIN {found.changed} USING (customer_id)"
+        new = self.counts.marks(f"{found.new} WHERE {_until(closed)}")
+        return {CUSTOMERS: f"{new} UNION ALL {again}"}
 
     def _by_files(self, contents: Contents, files: SourceFiles) -> _New:
         """The lines of files that are not inside yet, and the customers whose old lines do not all come before them."""
@@ -252,7 +256,7 @@ class _Update:
                 f"USING (customer_id) WHERE first {before} last"
             )
         self._add_late_days(contents, new, changed)
-        return _New(new, changed, {})
+        return _New(new, changed)
 
     def _read(self, files: SourceFiles, paths: list[Path]) -> str:
         if not paths:

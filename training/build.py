@@ -14,7 +14,7 @@ from features.progress import Progress
 from strategies.rfm_scores import RfmEdges
 from strategies.settings import StrategySettings
 from strategies.value_class import ValueCuts, value_axes
-from training.fit import fit_head, follow_head, lead_horizon, shortfall
+from training.fit import FARTHEST, fit_head, follow_head, lead_horizon, shortfall
 from training.head_kind import HeadKind
 from training.intervals import fit_intervals
 from training.models.anchor import Anchor
@@ -116,23 +116,32 @@ def _heads(
 ) -> dict[HeadKind, Head]:
     window, horizons = settings.churn.window_days, settings.value.horizons_days
     kinds = [HeadKind("churn", window), *(HeadKind(n, h) for h in horizons for n in ("orders", "value"))]
-    leads = {name: HeadKind(name, lead_horizon(panel, name, window) or window) for name in _QUANTITIES}
+    leads = {kind: _lead(panel, kind, window) for kind in kinds}
+    growing = list(dict.fromkeys(leads.values()))
+    learned = dict[HeadKind, Head]()
     with ThreadPoolExecutor(settings.num_threads) as pool:
-        fitted = pool.map(
-            lambda k: fit_head(panel, k, settings, trees=k not in without_trees), leads.values()
-        )
-        learned = dict[str, Head | None]()
-        for done, (kind, head) in enumerate(zip(leads.values(), fitted, strict=True), start=1):
-            learned[kind.name] = head
+        fitted = pool.map(lambda k: fit_head(panel, k, settings, trees=k not in without_trees), growing)
+        for done, (kind, head) in enumerate(zip(growing, fitted, strict=True), start=1):
+            learned[kind] = head or Head()
             if progress:
-                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(leads))
-    found = {}
-    for kind in kinds:
-        lead = learned[kind.name] or Head()
-        if kind != leads[kind.name]:
-            lead = follow_head(panel, kind, Head() if kind in without_trees else lead)
-        found[kind] = lead
-    return found
+                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(growing))
+    return {
+        kind: learned[kind]
+        if kind == lead
+        else follow_head(panel, kind, Head() if kind in without_trees else learned[lead])
+        for kind, lead in leads.items()
+    }
+
+
+def _lead(panel: Panel, kind: HeadKind, window_days: int) -> HeadKind:
+    """The head whose trees speak in a head: that of the churn window, unless its own horizon is a far one from there.
+
+    A horizon that no past day can teach leads itself, without trees.
+    """
+    near, own = lead_horizon(panel, kind.name, window_days), kind.horizon_days
+    if near is None or max(near, own) > FARTHEST * min(near, own):
+        near = lead_horizon(panel, kind.name, own)
+    return HeadKind(kind.name, near or own)
 
 
 def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings) -> dict[str, object]:

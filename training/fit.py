@@ -29,13 +29,24 @@ from training.panel import Panel
 from training.settings import TrainingSettings
 from training.stack import best_weights, mixed
 
-__all__ = ["MIN_EVENTS", "MIN_ROWS", "anchored", "fit_head", "follow_head", "lead_horizon", "shortfall"]
+__all__ = [
+    "FARTHEST",
+    "MIN_EVENTS",
+    "MIN_ROWS",
+    "anchored",
+    "fit_head",
+    "follow_head",
+    "lead_horizon",
+    "shortfall",
+]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 Part = Literal["early", "late", "all"]
 MIN_ROWS = 400
 MIN_EVENTS = 50
+FARTHEST = 5
+"""How many times its own length a horizon may be followed."""
 _PATIENCE = 25
 _LATE_SNAPSHOTS = 3
 # For counts LightGBM holds every step back by e^0.7: without this they need twice the trees of the others.
@@ -128,17 +139,19 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head) -> Head:
 def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
     """Where trees learn what they say of a horizon: the longest up to it that the history is long enough for.
 
-    None when the history is too short for any (two labelled days that lie a horizon apart are needed), or when
-    there are too few customers in it.
+    Two labelled days have to lie a horizon apart, and two horizons where that is a shorter one, which is no less
+    than a fifth of the horizon asked for. None when the history is too short for any, or when there are too few
+    customers in it.
     """
-    long_enough = (h for h in panel.horizons_days if h <= horizon_days and _lived_through(panel, h))
+    able = [h for h in panel.horizons_days if h <= horizon_days <= FARTHEST * h]
+    long_enough = (h for h in able if _labelled_span(panel, h) >= (h if h == horizon_days else 2 * h))
     lead = max(long_enough, default=None)
     return lead if lead is not None and _teaches(panel, HeadKind(name, lead)) else None
 
 
-def _lived_through(panel: Panel, horizon_days: int) -> bool:
+def _labelled_span(panel: Panel, horizon_days: int) -> int:
     days = panel.labelled(horizon_days, by=panel.as_of)["as_of"]
-    return len(days) > 0 and (days.iloc[-1] - days.iloc[0]).days >= horizon_days
+    return (days.iloc[-1] - days.iloc[0]).days if len(days) else 0
 
 
 def _teaches(panel: Panel, kind: HeadKind) -> bool:

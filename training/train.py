@@ -132,15 +132,13 @@ def _untaught(bundle: Bundle, panel: Panel) -> list[str]:
     heads = {HeadKind("churn", window): bundle.churn}
     heads |= {HeadKind("orders", h): head for h, head in curve.orders.items()}
     heads |= {HeadKind("value", h): head for h, head in curve.value.items()}
-    found: dict[tuple[int, str], list[str]] = {}
-    for kind, head in heads.items():
-        why = shortfall(panel, kind)
-        if head.learned and why:
-            found.setdefault((head.learned_days, why), []).append(f"{kind.name} {kind.horizon_days} d")
-    return [
-        f"learned at {days} d and continued by the closed form for {', '.join(names)}: {why}"
-        for (days, why), names in found.items()
-    ]
+    found: dict[tuple[str, str], list[str]] = {}
+    for kind, head in heads.items() if bundle.evidence == "ml" else ():
+        if why := shortfall(panel, kind):
+            days = head.learned_days
+            how = f"learned at {days} d and continued by the closed form" if head.learned else "closed form"
+            found.setdefault((how, why), []).append(f"{kind.name} {kind.horizon_days} d")
+    return [f"{how} for {', '.join(names)}: {why}" for (how, why), names in found.items()]
 
 
 @dataclass(frozen=True)

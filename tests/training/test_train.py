@@ -155,11 +155,21 @@ def test_returns_alone_are_not_enough(amount):
 def test_horizons_longer_than_the_history_say_that_the_closed_form_speaks():
     found = train(shop(telling_rows(drawn(400, 260, gap=25.0))), day(260), settings(30, 30, 365))
     assert found.bundle.evidence == "ml"
-    assert (
-        "learned at 30 d and continued by the closed form for orders 365 d, value 365 d: "
-        "0 labelled rows of at least 400"
-    ) in found.notes
+    assert "closed form for orders 365 d, value 365 d: 0 labelled rows of at least 400" in found.notes
     assert sorted(found.bundle.curve.value) == [30, 365]
+
+
+def test_a_window_nobody_has_lived_through_says_where_it_was_learned():
+    found = train(shop(telling_rows(drawn(400, 330, gap=25.0))), day(330), settings(300, 300))
+    assert found.bundle.evidence == "ml"
+    assert found.bundle.churn.learned_days == 90
+    (note,) = [
+        note
+        for note in found.notes
+        if note.startswith("learned at 90 d and continued by the closed form for")
+    ]
+    assert "churn 300 d" in note
+    assert note.endswith(": 0 labelled rows of at least 400")
 
 
 def test_trees_that_help_nowhere_are_left_out_and_it_is_said(monkeypatch):

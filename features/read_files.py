@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -111,7 +112,7 @@ def _parquet_pieces(file: pq.ParquetFile, found: dict[str, str], name: str) -> I
         held += sum(_weight(array) for array in arrays.values())
         if held > budget:
             raise InputError(f"{name}: needs more than {budget // 2**20} MiB of memory; split the file")
-        numbers = pa.array(range(line, line + batch.num_rows), pa.int64())
+        numbers = pa.array(np.arange(line, line + batch.num_rows))
         line += batch.num_rows
         yield pa.table({**arrays, "_line": numbers})
 
@@ -292,7 +293,7 @@ def _duckdb_pieces(path: Path, contract: TableContract, source: TableSource) -> 
             batches = con.execute(f"SELECT {columns} FROM {table}").to_arrow_reader(_BATCH_ROWS)  # noqa: S608
             line = 1
             for batch in batches:
-                numbers = pa.array(range(line, line + batch.num_rows), pa.int64())
+                numbers = pa.array(np.arange(line, line + batch.num_rows))
                 line += batch.num_rows
                 yield pa.table([*batch.columns, numbers], names=[*found, "_line"])
             if line == 1:

@@ -193,7 +193,7 @@ def _typical(parts: Sequence[Part]) -> float:
 def _kinds(columns: Sequence[str], sources: Sequence[str], lines: int) -> list[_Kind]:
     """Ways to part the rows, the most telling first; `lines` make a stretch."""
     file = _Kind("_file", lambda name: f'"{sources[int(name)]}"')
-    month = _Kind("strftime(time, '%Y-%m')", str, ordered=True)
+    month = _Kind("date_trunc('month', time)", lambda name: name[:7], ordered=True)
     stretch = _Kind(
         f"_line // {lines} * {lines} + 1", lambda name: f"line {name}", ordered=True, least_share=0.1
     )
@@ -205,9 +205,9 @@ def _kinds(columns: Sequence[str], sources: Sequence[str], lines: int) -> list[_
 
 def _parts(con: Any, table: str, kind: _Kind, one_in: int) -> list[Part]:
     found = con.execute(
-        f"SELECT part, count(*), median(log10(abs(amount))) FROM (SELECT amount, "
-        f'CAST({kind.key} AS VARCHAR) AS part FROM "{table}" '
+        f"SELECT CAST(key AS VARCHAR) AS part, count(*), median(log10(abs(amount))) "
+        f'FROM (SELECT amount, {kind.key} AS key FROM "{table}" '
         f"WHERE _fault IS NULL AND amount <> 0 AND _line % {one_in} = 0) "
-        f"WHERE part IS NOT NULL GROUP BY 1 HAVING count(*) >= {_LEAST_ROWS} ORDER BY length(part), part"
+        f"WHERE key IS NOT NULL GROUP BY key HAVING count(*) >= {_LEAST_ROWS} ORDER BY length(part), part"
     ).fetchall()
     return [Part(kind.label(str(name)), int(rows) * one_in, float(middle)) for name, rows, middle in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -125,10 +126,11 @@ def _heads(
             learned[kind] = head or Head()
             if progress:
                 progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(growing))
+    said = cache(lambda trees: trees.raw(panel.at(panel.as_of)))
     return {
         kind: learned[kind]
         if kind == lead
-        else follow_head(panel, kind, Head() if kind in without_trees else learned[lead])
+        else follow_head(panel, kind, Head() if kind in without_trees else learned[lead], said)
         for kind, lead in leads.items()
     }
 

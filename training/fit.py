@@ -7,6 +7,7 @@ year ago; a closed-form anchor that the trees start from.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -107,12 +108,12 @@ def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees:
     now = panel.at(panel.as_of)
     head = Head(level=_level(panel, kind, errors), anchor_mean=float(kind.closed_form(now).mean()))
     rows = rows[kind.weight(rows) > 0]
-    own = np.array([errors[day.date()] for day in pd.DatetimeIndex(rows["as_of"])])
+    own = np.array(rows["as_of"].map({pd.Timestamp(day): e for day, e in errors.items()}), np.float64)
     task = _Task.of(panel, rows, kind, settings) if trees else None
     return head if task is None else _climb(task, head, own, now)
 
 
-def follow_head(panel: Panel, kind: HeadKind, lead: Head) -> Head:
+def follow_head(panel: Panel, kind: HeadKind, lead: Head, said: Callable[[Trees], Floats]) -> Head:
     """A head with its own closed form and level, and the trees of another horizon.
 
     What tells customers apart within one horizon tells them apart within the others: their logarithms of expected
@@ -127,13 +128,15 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head) -> Head:
         What to predict.
     lead : Head
         The same quantity's head with trees.
+    said : callable
+        What a set of trees says of the customers on ``panel.as_of``; kept, it is asked once for all horizons.
     """
     level = LevelCurve()
     if not shortfall(panel, kind):
         level = _level(panel, kind, realised_errors(panel.labelled(kind.horizon_days, by=panel.as_of), kind))
     now = panel.at(panel.as_of)
     head = replace(lead, level=level, anchor_mean=float(kind.closed_form(now).mean()), base=0.0)
-    return replace(head, base=_base(head, kind, now)) if head.learned else head
+    return replace(head, base=_base(head, kind, now, said)) if head.learned else head
 
 
 def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
@@ -188,13 +191,13 @@ def _climb(task: _Task, head: Head, own: Floats, now: pd.DataFrame) -> Head:
         free_weight=free_weight,
         learned_days=kind.horizon_days,
     )
-    return replace(head, base=_base(head, kind, now))
+    return replace(head, base=_base(head, kind, now, lambda trees: trees.raw(now)))
 
 
-def _base(head: Head, kind: HeadKind, now: pd.DataFrame) -> float:
+def _base(head: Head, kind: HeadKind, now: pd.DataFrame, said: Callable[[Trees], Floats]) -> float:
     """The constant that leaves the closed form's total, of which the level is told, on the day of training."""
     closed = kind.closed_form(now)
-    told = replace(head, level=LevelCurve()).raw(closed, now, now["as_of"].iloc[0].date())
+    told = replace(head, level=LevelCurve()).of(closed, said, now["as_of"].iloc[0].date())
     return realised_error(kind, told, kind.answer(closed))
 
 
@@ -239,7 +242,7 @@ class _Task:
     @cached_property
     def late_matrix(self) -> Floats:
         """Values of the columns in the late rows."""
-        return np.ascontiguousarray(self.rows[self.columns].iloc[self.late].to_numpy(np.float64))
+        return np.ascontiguousarray(self.rows.iloc[self.late][self.columns].to_numpy(np.float64))
 
     @cached_property
     def target(self) -> Floats:
@@ -333,12 +336,12 @@ def _parted(rows: pd.DataFrame, kind: HeadKind) -> tuple[Places, Places] | None:
 
     The latest are up to three snapshots, but no more than a quarter of all.
     """
-    days = pd.DatetimeIndex(rows["as_of"])
+    days, target = pd.DatetimeIndex(rows["as_of"]), kind.target(rows)
     each = days.unique().sort_values()
     for count in range(min(_LATE_SNAPSHOTS, max(1, len(each) // 4)), 0, -1):
         first = each[-count]
         early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
-        if len(early) >= MIN_ROWS and np.unique(kind.target(rows.iloc[early])).size > 1:
+        if len(early) >= MIN_ROWS and np.unique(target[early]).size > 1:
             return early, np.flatnonzero(days >= first)
     return None
 

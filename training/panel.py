@@ -145,7 +145,7 @@ def build_panel(tables: Tables, as_of: date, horizons_days: Sequence[int]) -> Pa
     # as long as nobody has lived through it.
     horizons = tuple(sorted({*horizons_days, STEP_DAYS, min(QUARTER_DAYS, max(horizons_days))}))
     rows = _frame(fetch_features(chosen, days))
-    order = buyers(rows[[*_KEYS, "purchase_days"]]).sort_values(_KEYS).index
+    order = buyers(rows[[*_KEYS, "purchase_days"]]).sort_values(_KEYS).index.to_numpy()
     ahead = _ahead(chosen, days, horizons, as_of)
     frame = rows.take(order).merge(ahead, on=_KEYS, validate="one_to_one")
     return Panel(frame, as_of, horizons, share, chosen)._weighted(chosen)

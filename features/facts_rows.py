@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import date
 from typing import Any
 
@@ -49,7 +49,7 @@ class FactsRows:
         self.schemas = {DAYS: days, OPEN: days} | counts
         """Columns of the rows by kind."""
 
-    def of(self, con: Any, lines: ir.Table) -> Iterator[dict[str, pa.Table]]:
+    def of(self, con: Any, lines: ir.Table) -> Generator[dict[str, pa.Table]]:
         """The rows by kind, some customers at a time; the engine is busy until the last ones are taken."""
         with told_limits(con, "order lines were summed up by day"), left_room(con.con):
             yield from in_blocks(con, lines, self._rows)

@@ -13,7 +13,7 @@ All others that changed are summed up anew from all of their lines, and only the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -201,7 +201,7 @@ class _Update:
     def _summed(self, lines: ir.Table, contents: Contents) -> Iterator[tuple[str, dict[str, Path]]]:
         """The table of open days of some lines, and files of all others and of their counts."""
         rows = FactsRows(self.tables.orders.schema(), contents.last, contents.floor)
-        with self.store.filled(rows.schemas, rows.of(self.con, lines)) as found:
+        with closing(rows.of(self.con, lines)) as parts, self.store.filled(rows.schemas, parts) as found:
             name = gen_name(OPEN)
             self.engine.execute(f"CREATE TEMP TABLE {name} AS FROM {rows_of(found.pop(OPEN))}")
             yield name, found
@@ -333,7 +333,7 @@ class _Update:
             return contents
         floor = _floor(date.fromisoformat(contents.last or _NEVER))
         pieces: dict[str, str | Path] = {}
-        for kind in set(contents.columns) - {GONE}:
+        for kind in [kind for kind in contents.columns if kind != GONE]:
             rows = self.store.rows(contents, kind)
             if kind == CUSTOMERS:
                 rows = self.counts.kept_marks(rows)

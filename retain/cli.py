@@ -6,6 +6,7 @@ Typer runs without its rich help for the same reason (0.15 s against 0.5 s).
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -82,6 +83,9 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
 _INTERRUPTED = 130
+# New objects after which garbage is looked for. Imports and plans make hundreds of thousands that stay: at Python's
+# 700 a short run spends a twentieth of its time on looking.
+_COLLECT_AFTER = 10_000
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -129,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SIGTERM, SIGINT and SIGHUP unwind the stack so that half-written files are removed.
     """
     os.umask(0o077)
+    gc.set_threshold(_COLLECT_AFTER)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     stopped: list[int] = []

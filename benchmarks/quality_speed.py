@@ -1,11 +1,12 @@
 """Seconds on one core: Online Retail II from file to scores, one prediction, and the closed form beside lifetimes.
 
 ``quality_speed.py scores CONFIG OUT`` is the measured process: start of Python, imports, reading, panel, fit,
-prediction and writing all count.
+prediction and writing all count; what it measures after them does not.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import statistics
@@ -20,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psutil
 from steps import measure, one_size
 
 __all__ = ["million", "retail"]
@@ -40,7 +42,7 @@ def retail(file: Path) -> dict[str, Any]:
         found = measure("scores", job, folder, lines=0, timeout=600)
         if found.exit_code:
             raise RuntimeError(f"scores failed: {found.last_line}")
-        return json.loads(found.last_line) | {"seconds": found.seconds, "peak_mb": found.peak_mb}
+        return json.loads(found.last_line) | {"peak_mb": found.peak_mb}
 
 
 def million() -> list[dict[str, Any]]:
@@ -65,6 +67,8 @@ def one_core() -> Iterator[None]:
 
 def scores(config: str, out: str) -> dict[str, Any]:
     """From the file to scores as a user's nightly run does it without the judging; seconds by stage."""
+    # As the command line does.
+    gc.set_threshold(10_000)
     from quality_peers import know, settings_for
 
     from features.load import load
@@ -75,7 +79,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
 
     marks = [time.perf_counter()]
     project = load_config(Path(config))
-    tables = load(project.config.data, base=project.base).tables
+    tables = load(project.config.data, base=project.base, describe=False).tables
     marks.append(time.perf_counter())
     known = know(tables, AS_OF, settings_for(WINDOW, HORIZONS))
     marks.append(time.perf_counter())
@@ -84,6 +88,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     marks.append(time.perf_counter())
     bundle.predict(known.now, AS_OF).to_parquet(out)
     marks.append(time.perf_counter())
+    seconds = time.time() - psutil.Process().create_time()
     one = known.now[list(FEATURES)].iloc[[0]]
     row = Rows(FEATURES, one.to_numpy(float))
     stages = dict(
@@ -91,6 +96,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     )
     many = known.now.iloc[:1_000]
     return {
+        "seconds": seconds,
         "stages": stages,
         "customers": len(known.now),
         "evidence": bundle.evidence,

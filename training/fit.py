@@ -25,10 +25,11 @@ from training.levels import level_curve, realised_error, realised_errors, recent
 from training.models.anchor import Anchor
 from training.models.head import Head
 from training.models.level import LevelCurve
+from training.models.opinions import mixed
 from training.models.trees import Trees
 from training.panel import Panel
 from training.settings import TrainingSettings
-from training.stack import best_weights, mixed
+from training.stack import best_weights
 
 __all__ = [
     "FARTHEST",
@@ -135,8 +136,8 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head, said: Callable[[Trees]
     if not shortfall(panel, kind):
         level = _level(panel, kind, realised_errors(panel.labelled(kind.horizon_days, by=panel.as_of), kind))
     now = panel.at(panel.as_of)
-    head = replace(lead, level=level, anchor_mean=float(kind.closed_form(now).mean()), base=0.0)
-    return replace(head, base=_base(head, kind, now, said)) if head.learned else head
+    mean = float(kind.closed_form(now).mean())
+    return _tied(replace(lead, level=level, anchor_mean=mean), kind, now, said)
 
 
 def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
@@ -172,33 +173,43 @@ def _climb(task: _Task, head: Head, own: Floats, now: pd.DataFrame) -> Head:
     """The mixture that served the late days best, if it beat the closed form; `own` are each row's day's errors."""
     kind, late = task.kind, task.late
     closed = kind.closed_form(task.rows) + own
-    anchored, free = task.grow(closed), task.grow(own + kind.constant(task.target))
-    answers = (closed[late], anchored.late, free.late)
+    grown, free = task.grow(closed), task.grow(own + kind.constant(task.target))
     total = kind.answer(closed[late])
 
-    def levelled(answer: Floats) -> Floats:
+    def level(answer: Floats) -> Floats:
         return answer + realised_error(kind, answer, total)
 
-    weights = best_weights(answers, lambda answer: float(task.losses(levelled(answer)).mean()))
-    if not task.beats(levelled(mixed(weights, answers)), closed[late]):
+    def loss(answer: Floats) -> float:
+        return float(task.losses(level(answer)).mean())
+
+    answers = (closed[late], level(grown.late), level(free.late))
+    weights = best_weights(answers, loss, by_size=kind.is_size)
+    if not task.beats(level(mixed(weights, answers, by_size=kind.is_size)), closed[late]):
         return head
     _, trees_weight, free_weight = weights
     head = replace(
         head,
-        trees=anchored.on_all() if trees_weight else None,
+        trees=grown.on_all() if trees_weight else None,
         trees_weight=trees_weight,
         free=free.on_all() if free_weight else None,
         free_weight=free_weight,
+        by_size=kind.is_size,
         learned_days=kind.horizon_days,
     )
-    return replace(head, base=_base(head, kind, now, lambda trees: trees.raw(now)))
+    return _tied(head, kind, now, lambda trees: trees.raw(now))
 
 
-def _base(head: Head, kind: HeadKind, now: pd.DataFrame, said: Callable[[Trees], Floats]) -> float:
-    """The constant that leaves the closed form's total, of which the level is told, on the day of training."""
+def _tied(head: Head, kind: HeadKind, now: pd.DataFrame, said: Callable[[Trees], Floats]) -> Head:
+    """The head with the constants that leave the closed form's total, of which the level is told, on that day."""
     closed = kind.closed_form(now)
-    told = replace(head, level=LevelCurve()).of(closed, said, now["as_of"].iloc[0].date())
-    return realised_error(kind, told, kind.answer(closed))
+    total = kind.answer(closed)
+    trees_base = free_base = 0.0
+    if head.trees is not None:
+        trees_base = realised_error(kind, closed + said(head.trees), total)
+    if head.free is not None:
+        free_base = realised_error(kind, said(head.free), total)
+    head = replace(head, trees_base=trees_base, free_base=free_base)
+    return replace(head, base=realised_error(kind, head.mean(closed, said), total)) if head.learned else head
 
 
 @dataclass(frozen=True)

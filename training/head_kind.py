@@ -46,6 +46,11 @@ class HeadKind:
         }
         return losses[self.name]
 
+    @property
+    def is_size(self) -> bool:
+        """Whether it is a size, not a chance."""
+        return self.name != "churn"
+
     def answer(self, score: Floats) -> Floats:
         """Probability, orders or value of a raw score."""
         return sigmoid(score) if self.name == "churn" else np.exp(score)

@@ -13,7 +13,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["best_weights", "mixed", "weightings"]
+from training.models.opinions import mixed
+
+__all__ = ["best_weights", "weightings"]
 
 Floats = npt.NDArray[np.float64]
 _STEPS = 4
@@ -31,13 +33,9 @@ def weightings(answers: int) -> list[tuple[float, ...]]:
     return [tuple(n / _STEPS for n in each) for each in product(steps, repeat=answers) if sum(each) == _STEPS]
 
 
-def mixed(weights: Sequence[float], answers: Sequence[Floats]) -> Floats:
-    """The weighted mean of answers; one that counts nothing is not looked at."""
-    found: Floats = np.sum([w * answer for w, answer in zip(weights, answers, strict=True) if w], axis=0)
-    return found
-
-
-def best_weights(answers: Sequence[Floats], loss: Callable[[Floats], float]) -> tuple[float, ...]:
+def best_weights(
+    answers: Sequence[Floats], loss: Callable[[Floats], float], *, by_size: bool = False
+) -> tuple[float, ...]:
     """The weights whose mixture loses least; of several, those that count most on the first answers.
 
     Parameters
@@ -46,6 +44,8 @@ def best_weights(answers: Sequence[Floats], loss: Callable[[Floats], float]) -> 
         On one scale, the one to fall back on first.
     loss : callable
         Loss of a mixture.
+    by_size : bool
+        As for `training.models.opinions.mixed`.
     """
     tried = weightings(len(answers))
-    return tried[int(np.argmin([loss(mixed(weights, answers)) for weights in tried]))]
+    return tried[int(np.argmin([loss(mixed(weights, answers, by_size=by_size)) for weights in tried]))]

@@ -11,7 +11,7 @@ import pytest
 from features.pipeline import FEATURES
 from tests.training.small_shops import SETTINGS, day, features_of, history, settings, snapshots
 from training.build import build_bundle, evidence_for
-from training.fit import anchored, lead_horizon
+from training.fit import anchored, follow_head, lead_horizon
 from training.head_kind import HeadKind
 from training.models.anchor import Anchor
 from training.models.mean_nbd import MeanNbd
@@ -63,14 +63,17 @@ def test_trees_learn_at_the_window_and_the_other_horizons_follow(demo_bundle):
 
 def test_a_horizon_nobody_has_lived_through_follows_without_a_level(demo_panel):
     young = demo_panel.before(demo_panel.days[11])
-    bundle = build_bundle(young, SETTINGS, evidence="ml")
-    year = bundle.curve.orders[365]
-    assert not year.level.days
-    assert year.learned_days == 90
+    lead = build_bundle(young, settings(365, 365), evidence="ml").churn
+    assert lead.learned
     rows = young.at(young.as_of)
-    closed = HeadKind("orders", 365).closed_form(rows)
-    told = np.exp(year.raw(closed, rows, young.as_of))
-    assert told.sum() == pytest.approx(np.exp(closed).sum(), rel=1e-6)
+    for kind in (HeadKind("churn", 365), HeadKind("orders", 365)):
+        year = follow_head(young, kind, lead, lambda trees: trees.raw(rows))
+        assert not year.level.days
+        assert year.trees is lead.trees
+        closed = kind.closed_form(rows)
+        told = kind.answer(year.raw(closed, rows, young.as_of))
+        assert told.sum() == pytest.approx(kind.answer(closed).sum(), rel=1e-6)
+        assert not np.allclose(told, kind.answer(closed))
 
 
 def test_a_window_longer_than_the_history_is_learned_at_a_shorter_horizon(demo_panel):

@@ -67,7 +67,10 @@ def test_json_keeps_head_and_trees():
         free=Trees("free\n"),
         trees_weight=0.25,
         free_weight=0.5,
+        trees_base=1 / 9,
+        free_base=-1 / 11,
         base=2 / 7,
+        by_size=True,
         learned_days=90,
     )
     values, files = head.to_json("orders")
@@ -96,15 +99,22 @@ def test_an_answer_is_the_weighted_mean_and_its_contributions_add_up(
     free = Trees(demo_bundle.churn.trees.text) if free_weight else None
     rows = demo_panel.at(demo_panel.as_of)
     anchor = HeadKind("churn", 60).closed_form(rows)
-    head = Head(grown, LEVEL, 0.3, free, trees_weight, free_weight, base=-0.7, learned_days=60)
+    bases = {"trees_base": 0.2, "free_base": -0.4, "base": -0.7}
+    head = Head(grown, LEVEL, 0.3, free, trees_weight, free_weight, learned_days=60, **bases)
     said = demo_bundle.churn.trees.raw(rows)
-    closed_weight = 1.0 - trees_weight - free_weight
-    expected = closed_weight * anchor + trees_weight * (anchor + said) + free_weight * said
-    expected += LEVEL.at(AS_OF) - 0.7
+    answers = [anchor, anchor + 0.2 + said, said - 0.4]
+    weights = [1.0 - trees_weight - free_weight, trees_weight, free_weight]
+    after = LEVEL.at(AS_OF) - 0.7
+    expected = sum(w * answer for w, answer in zip(weights, answers, strict=True)) + after
     assert head.raw(anchor, rows, AS_OF) == pytest.approx(expected)
     parts = head.contributions(anchor, rows, AS_OF).frame(rows.index)
     assert np.abs(parts.sum(axis=1) - expected).max() < 1e-9
     assert (parts["season"] == LEVEL.at(AS_OF)).all()
+    sizes = replace(head, by_size=True)
+    mean = sum(w * np.exp(answer) for w, answer in zip(weights, answers, strict=True))
+    assert np.exp(sizes.raw(anchor, rows, AS_OF)) == pytest.approx(mean * np.exp(after))
+    with pytest.raises(ValueError, match="no sum of contributions"):
+        sizes.contributions(anchor, rows, AS_OF)
 
 
 def test_targets_by_hand():

@@ -1,12 +1,19 @@
 """One predicted quantity: a closed form, its expected level error, and trees.
 
-On the head's scale (logit for probabilities, log for orders and value)::
+On the head's scale (logit for probabilities, log for orders and value) there are up to three answers::
 
-    answer = closed form · (1 − free weight) + trees · trees weight + free trees · free weight + base + level
+    closed form
+    closed form + trees base + trees
+    free base + free trees
 
-The trees are grown on top of the closed form, the free ones without it; the weights are quarters that a past day
-chose (`training.stack`). The level is told of the closed form, so the base keeps its total on the day of training:
-trees tell customers apart, and what they say of everybody at once on a day they have not met is no knowledge.
+Trees are grown on top of the closed form, free trees without it. The head's answer is their mean, weighted by quarters
+that a past day chose (`training.stack`), plus a base and the level. Log-odds are averaged as they are, so that what
+each feature contributes adds up; orders and value by their size, not by their logarithm: trees that have met few large
+customers tell too little of them, and a geometric mean would follow those (linear and logarithmic opinion pools,
+Genest & Zidek 1986).
+
+The level is told of the closed form, so the bases keep its total on the day of training: trees tell customers apart,
+and what they say of everybody at once on a day they have not met is no knowledge.
 """
 
 from __future__ import annotations
@@ -22,13 +29,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.models.level import LevelCurve
+from training.models.opinions import mixed
 from training.models.rows import Rows
 from training.models.trees import Trees
 
 __all__ = ["Head", "logit", "sigmoid"]
 
 Floats = npt.NDArray[np.float64]
-_NUMBERS = ("anchor_mean", "trees_weight", "free_weight", "base", "learned_days")
+_NUMBERS = (
+    "anchor_mean",
+    "trees_weight",
+    "free_weight",
+    "trees_base",
+    "free_base",
+    "base",
+    "by_size",
+    "learned_days",
+)
 
 
 def logit(p: Floats) -> Floats:
@@ -56,9 +73,11 @@ class Head:
     free : Trees or None
         Grown without the closed form; None when they did not help.
     trees_weight, free_weight : float
-        How much either says, in [0, 1].
-    base : float
-        Constant beside the trees.
+        How much either answer counts, in [0, 1] and no more than 1 together; the closed form counts the rest.
+    trees_base, free_base, base : float
+        Constants beside either answer and beside the mean.
+    by_size : bool
+        Whether the mean is one of sizes; of logarithms or log-odds otherwise.
     learned_days : int
         Horizon that the trees were grown for, days: that of the head, or the one it follows.
 
@@ -74,7 +93,10 @@ class Head:
     free: Trees | None = None
     trees_weight: float = 1.0
     free_weight: float = 0.0
+    trees_base: float = 0.0
+    free_base: float = 0.0
     base: float = 0.0
+    by_size: bool = False
     learned_days: int = 0
 
     def __post_init__(self) -> None:
@@ -87,9 +109,15 @@ class Head:
         return self.trees is not None or self.free is not None
 
     @property
+    def closed_weight(self) -> float:
+        """How much the closed form's own answer counts."""
+        used = (self.trees is not None) * self.trees_weight + (self.free is not None) * self.free_weight
+        return 1.0 - used
+
+    @property
     def anchor_weight(self) -> float:
-        """Weight of the closed form in the answer."""
-        return 1.0 - self.free_weight
+        """Weight of the closed form in a mean of log-odds: in its own answer, and below the trees."""
+        return 1.0 if self.free is None else 1.0 - self.free_weight
 
     @cached_property
     def _levels(self) -> dict[date, float]:
@@ -107,22 +135,41 @@ class Head:
 
     def of(self, anchor: Floats, said: Callable[[Trees], Floats], as_of: date) -> Floats:
         """The same from what sets of trees said, for who asks each only once."""
-        score = (
-            anchor if self.free is None else self.anchor_weight * anchor + self.free_weight * said(self.free)
-        )
+        return self.mean(anchor, said) + (self.base + self._level(as_of))
+
+    def mean(self, anchor: Floats, said: Callable[[Trees], Floats]) -> Floats:
+        """The mean of the answers, without base and level."""
+        answers = [(self.closed_weight, anchor)]
         if self.trees is not None:
-            score = score + self.trees_weight * said(self.trees)
-        return score + (self.base + self._level(as_of))
+            answers.append((self.trees_weight, anchor + (self.trees_base + said(self.trees))))
+        if self.free is not None:
+            answers.append((self.free_weight, self.free_base + said(self.free)))
+        weights, scores = zip(*((weight, score) for weight, score in answers if weight), strict=True)
+        return mixed(weights, scores, by_size=self.by_size)
 
     def contributions(self, anchor: Floats, features: pd.DataFrame | Rows, as_of: date) -> Rows:
-        """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`."""
+        """Contribution of every feature, ``anchor`` (closed form), ``season`` and ``base``; rows add up to `raw`.
+
+        Raises
+        ------
+        ValueError
+            When the mean is one of sizes: it is no sum.
+        """
+        if self.by_size:
+            raise ValueError("the mean of sizes is no sum of contributions")
         found = self._parts(features, len(anchor))
         values = np.empty((len(anchor), len(found.names) + 2))
         values[:, :-2] = found.matrix
-        values[:, found.names.index("base")] += self.base + self.anchor_weight * self.anchor_mean
+        values[:, found.names.index("base")] += self._constant + self.anchor_weight * self.anchor_mean
         values[:, -2] = self.anchor_weight * (anchor - self.anchor_mean)
         values[:, -1] = self._level(as_of)
         return Rows((*found.names, "anchor", "season"), values)
+
+    @property
+    def _constant(self) -> float:
+        """All constants of a mean of log-odds."""
+        trees = 0.0 if self.trees is None else self.trees_weight * self.trees_base
+        return self.base + trees + (0.0 if self.free is None else self.free_weight * self.free_base)
 
     def _parts(self, features: pd.DataFrame | Rows, size: int) -> Rows:
         """What the trees say by feature, and their ``base``; both sets are grown on the same columns."""

@@ -1,6 +1,6 @@
 """Stored day facts brought up to date by what is new; the bits are those of summing up everything.
 
-Two ways tell what is new. **By lines**: the lines of each customer are counted and hashed, which costs a tenth of
+Two ways tell what is new. **By lines**: the lines of each customer are counted and hashed, which costs a fifth of
 summing them up, and held against what the store had; whatever the source is and however it changed, the facts follow.
 **By files**: files whose mark is the one stored are not read at all; a file that changed or vanished has everything
 summed up anew.

@@ -75,6 +75,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     from features.pipeline import FEATURES
     from retain.config import load_config
     from training.build import build_bundle, evidence_for
+    from training.models.prepared import Prepared
     from training.models.rows import Rows
 
     marks = [time.perf_counter()]
@@ -91,6 +92,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
     seconds = time.time() - psutil.Process().create_time()
     one = known.now[list(FEATURES)].iloc[[0]]
     row = Rows(FEATURES, one.to_numpy(float))
+    prepared, vector = Prepared(bundle, AS_OF), one.to_numpy(float)[0]
     stages = dict(
         zip(("load", "panel", "fit", "predict and write"), map(_less, marks, marks[1:]), strict=True)
     )
@@ -100,6 +102,7 @@ def scores(config: str, out: str) -> dict[str, Any]:
         "stages": stages,
         "customers": len(known.now),
         "evidence": bundle.evidence,
+        "one_risk_ms": _median_ms(lambda: prepared.churn_probability(vector), 1_000),
         "one_ms": _median_ms(lambda: bundle.predict(one, AS_OF), 50),
         "one_answers_ms": _median_ms(lambda: bundle.answers(row, AS_OF), 50),
         "one_of_many_ms": _median_ms(lambda: bundle.predict(many, AS_OF), 10) / len(many),

@@ -79,7 +79,9 @@ def targets(parts: Mapping[str, Any]) -> list[Target]:
     if "speed" in parts:
         speed = parts["speed"]
         wanted.append(Target("seconds from file to scores, one core", speed.get("seconds"), *_SECONDS))
-        wanted.append(Target("one churn probability, ms", speed.get("one_risk_ms"), _PREDICTION_MS, _PREDICTION_MS))
+        wanted.append(
+            Target("one churn probability, ms", speed.get("one_risk_ms"), _PREDICTION_MS, _PREDICTION_MS)
+        )
     return wanted
 
 

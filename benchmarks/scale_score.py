@@ -61,7 +61,7 @@ def make(folder: Path, customers: int) -> dict[str, Any]:
             writer.write_table(
                 _others(some, start, chance.lognormal(0.0, 0.5, size), chance.integers(0, 60, size))
             )
-    return {"trees": sum(head is not None and head.trees is not None for head in _heads(bundle))}
+    return {"trees": sum(head.learned for head in _heads(bundle))}
 
 
 def _others(rows: Any, start: int, factor: Any, silence: Any) -> Any:

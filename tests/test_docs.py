@@ -30,7 +30,7 @@ from serving.shapes import SHAPES
 from serving.strict_json import strict_json
 from tests.retain.command_runs import make_model, retain
 from training.build import MIN_CUSTOMERS, MIN_REPEATERS
-from training.fit import MIN_EVENTS, MIN_ROWS
+from training.learnable import MIN_EVENTS, MIN_ROWS
 from training.panel import MAX_SNAPSHOTS, MIN_HISTORY_DAYS, STEP_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]

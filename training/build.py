@@ -15,9 +15,10 @@ from features.progress import Progress
 from strategies.rfm_scores import RfmEdges
 from strategies.settings import StrategySettings
 from strategies.value_class import ValueCuts, value_axes
-from training.fit import FARTHEST, fit_head, follow_head, lead_horizon, shortfall
+from training.fit import fit_head, follow_head
 from training.head_kind import HeadKind
 from training.intervals import fit_intervals
+from training.learnable import lead_horizon, lead_of, shortfall
 from training.models.anchor import Anchor
 from training.models.anchor_parts import UsualCustomer
 from training.models.bundle import Bundle
@@ -33,13 +34,12 @@ Evidence = Literal["rule", "btyd", "ml"]
 MIN_CUSTOMERS = 30
 MIN_REPEATERS = 10
 _GOLDEN_ROWS = 16
-_QUANTITIES = ("churn", "orders", "value")
 
 
 def evidence_for(panel: Panel, window_days: int) -> tuple[Evidence, str]:
     """The highest rung the panel can carry, and why not a higher one (empty at the top).
 
-    ``ml`` needs a horizon up to the window that past days can teach (`training.fit.lead_horizon`); ``btyd`` needs
+    ``ml`` needs a horizon up to the window that past days can teach (`training.learnable.lead_horizon`); ``btyd`` needs
     30 customers, 10 of them with a repeat purchase; ``rule`` is the closed form held to plain values, for anything
     less.
     """
@@ -117,33 +117,22 @@ def _heads(
 ) -> dict[HeadKind, Head]:
     window, horizons = settings.churn.window_days, settings.value.horizons_days
     kinds = [HeadKind("churn", window), *(HeadKind(n, h) for h in horizons for n in ("orders", "value"))]
-    leads = {kind: _lead(panel, kind, window) for kind in kinds}
-    growing = list(dict.fromkeys(leads.values()))
+    leads = {kind: lead_of(panel, kind, window) for kind in kinds}
+    grown = {leads[kind] for kind in kinds if kind not in without_trees}
+    learning = list(dict.fromkeys(leads.values()))
     learned = dict[HeadKind, Head]()
     with ThreadPoolExecutor(settings.num_threads) as pool:
-        fitted = pool.map(lambda k: fit_head(panel, k, settings, trees=k not in without_trees), growing)
-        for done, (kind, head) in enumerate(zip(growing, fitted, strict=True), start=1):
+        fitted = pool.map(lambda k: fit_head(panel, k, settings, trees=k in grown), learning)
+        for done, (kind, head) in enumerate(zip(learning, fitted, strict=True), start=1):
             learned[kind] = head or Head()
             if progress:
-                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(growing))
+                progress(f"fitted {kind.name} {kind.horizon_days} d", done / len(learning))
     said = cache(lambda trees: trees.raw(panel.at(panel.as_of)))
-    return {
-        kind: learned[kind]
-        if kind == lead
-        else follow_head(panel, kind, Head() if kind in without_trees else learned[lead], said)
-        for kind, lead in leads.items()
-    }
-
-
-def _lead(panel: Panel, kind: HeadKind, window_days: int) -> HeadKind:
-    """The head whose trees speak in a head: that of the churn window, unless its own horizon is a far one from there.
-
-    A horizon that no past day can teach leads itself, without trees.
-    """
-    near, own = lead_horizon(panel, kind.name, window_days), kind.horizon_days
-    if near is None or max(near, own) > FARTHEST * min(near, own):
-        near = lead_horizon(panel, kind.name, own)
-    return HeadKind(kind.name, near or own)
+    found = {}
+    for kind, lead in leads.items():
+        trees = Head() if kind in without_trees else learned[lead]
+        found[kind] = trees if kind == lead and trees.learned else follow_head(panel, kind, trees, said)
+    return found
 
 
 def _reference(bundle: Bundle, rows: pd.DataFrame, strategies: StrategySettings) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Growing the heads of a bundle from a panel: anchors, levels, trees.
 
-In the order of what it brings: a panel of past snapshots; slow, small, regularised trees; the season of a
+In the order of what it brings: a panel of past snapshots; few, small, regularised trees; the season of a
 year ago; a closed-form anchor that the trees start from.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from threading import Lock
 from typing import Any, Literal
@@ -21,6 +21,7 @@ import pandas as pd
 from features.pipeline import FEATURES
 from training.gate import decide
 from training.head_kind import HeadKind
+from training.learnable import parted, shortfall
 from training.levels import level_curve, realised_error, realised_errors, recent_kind
 from training.models.anchor import Anchor
 from training.models.head import Head
@@ -31,26 +32,12 @@ from training.panel import Panel
 from training.settings import TrainingSettings
 from training.stack import best_weights
 
-__all__ = [
-    "FARTHEST",
-    "MIN_EVENTS",
-    "MIN_ROWS",
-    "anchored",
-    "fit_head",
-    "follow_head",
-    "lead_horizon",
-    "shortfall",
-]
+__all__ = ["anchored", "fit_head", "follow_head"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 Part = Literal["early", "late", "all"]
-MIN_ROWS = 400
-MIN_EVENTS = 50
-FARTHEST = 5
-"""How many times its own length a horizon may be followed."""
 _PATIENCE = 25
-_LATE_SNAPSHOTS = 3
 # For counts LightGBM holds every step back by e^0.7: without this they need twice the trees of the others. Spend has a
 # heavy tail, and a few large customers pull a long step.
 _STRIDES = {"churn": 1.0, "orders": 2.0, "value": 0.5}
@@ -70,16 +57,6 @@ def anchored(panel: Panel) -> Panel:
             found.append(Anchor.fit(rows).columns(rows, panel.horizons_days))
     frame = panel.frame.join(pd.concat(found), how="inner")
     return replace(panel, frame=frame.reset_index(drop=True))
-
-
-def shortfall(panel: Panel, kind: HeadKind) -> str:
-    """Why the panel cannot teach a head, in words; empty when it can."""
-    rows = panel.labelled(kind.horizon_days, by=panel.as_of)
-    if len(rows) < MIN_ROWS:
-        return f"{len(rows)} labelled rows of at least {MIN_ROWS}"
-    happened = int((kind.target(rows) > 0).sum())
-    least = min(happened, len(rows) - happened) if kind.name == "churn" else happened
-    return f"{least} of at least {MIN_EVENTS} customers of the rarer outcome" if least < MIN_EVENTS else ""
 
 
 def fit_head(panel: Panel, kind: HeadKind, settings: TrainingSettings, *, trees: bool = True) -> Head | None:
@@ -129,7 +106,7 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head, said: Callable[[Trees]
     kind : HeadKind
         What to predict.
     lead : Head
-        The same quantity's head with trees.
+        The same quantity's head at the horizon where trees learned; without trees only the level is its own.
     said : callable
         What a set of trees says of the customers on ``panel.as_of``; kept, it is asked once for all horizons.
     """
@@ -139,29 +116,6 @@ def follow_head(panel: Panel, kind: HeadKind, lead: Head, said: Callable[[Trees]
     now = panel.at(panel.as_of)
     mean = float(kind.closed_form(now).mean())
     return _tied(replace(lead, level=level, anchor_mean=mean), kind, now, said)
-
-
-def lead_horizon(panel: Panel, name: str, horizon_days: int) -> int | None:
-    """Where trees learn what they say of a horizon: the longest up to it that the history is long enough for.
-
-    Two labelled days have to lie a horizon apart, and two horizons where that is a shorter one, which is no less
-    than a fifth of the horizon asked for. None when the history is too short for any, or when there are too few
-    customers in it.
-    """
-    able = [h for h in panel.horizons_days if h <= horizon_days <= FARTHEST * h]
-    long_enough = (h for h in able if _labelled_span(panel, h) >= (h if h == horizon_days else 2 * h))
-    lead = max(long_enough, default=None)
-    return lead if lead is not None and _teaches(panel, HeadKind(name, lead)) else None
-
-
-def _labelled_span(panel: Panel, horizon_days: int) -> int:
-    days = panel.labelled(horizon_days, by=panel.as_of)["as_of"]
-    return (days.iloc[-1] - days.iloc[0]).days if len(days) else 0
-
-
-def _teaches(panel: Panel, kind: HeadKind) -> bool:
-    rows = panel.labelled(kind.horizon_days, by=panel.as_of)
-    return not shortfall(panel, kind) and _parted(rows[kind.weight(rows) > 0], kind) is not None
 
 
 def _level(panel: Panel, kind: HeadKind, errors: dict[date, float]) -> LevelCurve:
@@ -241,7 +195,7 @@ class _Task:
     @classmethod
     def of(cls, panel: Panel, rows: pd.DataFrame, kind: HeadKind, settings: TrainingSettings) -> _Task | None:
         """None when too few rows lie a horizon before the latest snapshots."""
-        parts = _parted(rows, kind)
+        parts = parted(rows, kind)
         return None if parts is None else cls(panel, rows, kind, settings, *parts)
 
     @cached_property
@@ -341,21 +295,6 @@ class _Task:
             "num_threads": 1,
             "verbosity": -1,
         }
-
-
-def _parted(rows: pd.DataFrame, kind: HeadKind) -> tuple[Places, Places] | None:
-    """Rows to learn from and rows a horizon after them to judge on, where there are enough of both.
-
-    The latest are up to three snapshots, but no more than a quarter of all.
-    """
-    days, target = pd.DatetimeIndex(rows["as_of"]), kind.target(rows)
-    each = days.unique().sort_values()
-    for count in range(min(_LATE_SNAPSHOTS, max(1, len(each) // 4)), 0, -1):
-        first = each[-count]
-        early = np.flatnonzero(days <= first - timedelta(days=kind.horizon_days))
-        if len(early) >= MIN_ROWS and np.unique(target[early]).size > 1:
-            return early, np.flatnonzero(days >= first)
-    return None
 
 
 def _without_ranges(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import numpy as np
@@ -14,7 +13,7 @@ from training.models.bundle import Bundle
 from training.models.head import Head
 from training.panel import Panel
 
-__all__ = ["lost_rungs"]
+__all__ = ["heads_of", "lost_rungs"]
 
 
 def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decision]:
@@ -42,7 +41,7 @@ def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decisi
     rows = panel.at(day)
     customers = rows["customer_id"].to_numpy()
     found = {}
-    for kind, head in _heads(bundle):
+    for kind, head in heads_of(bundle).items():
         passed = day + timedelta(days=kind.horizon_days) <= panel.as_of
         if not head.learned or not passed:
             continue
@@ -58,8 +57,9 @@ def lost_rungs(panel: Panel, bundle: Bundle, day: date) -> dict[HeadKind, Decisi
     return found
 
 
-def _heads(bundle: Bundle) -> Iterator[tuple[HeadKind, Head]]:
-    yield HeadKind("churn", bundle.window_days), bundle.churn
+def heads_of(bundle: Bundle) -> dict[HeadKind, Head]:
+    """All heads of a bundle by what they predict."""
+    found = {HeadKind("churn", bundle.window_days): bundle.churn}
     for name, heads in (("orders", bundle.curve.orders), ("value", bundle.curve.value)):
-        for horizon, head in heads.items():
-            yield HeadKind(name, horizon), head
+        found |= {HeadKind(name, horizon): head for horizon, head in heads.items()}
+    return found

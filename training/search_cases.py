@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import NotEnoughData
-from training.build import evidence_for
 from training.fit import fit_head
 from training.gate import churn_loss, value_loss
 from training.head_kind import HeadKind
+from training.learnable import lead_horizon
 from training.meet import customer_numbers
 from training.meeting import Forecast, Meeting
 from training.panel import Panel
@@ -74,13 +74,13 @@ def search_days(panel: Panel, window_days: int) -> SearchDays:
 
 
 def _usable(panel: Panel, window: timedelta) -> list[date]:
-    """Latest labelled days on which trees can be grown, rising; no more than a search could use."""
+    """Latest labelled days on which trees can learn the window, rising; no more than a search could use."""
     labelled = [d for d in panel.days if d + window <= panel.as_of]
     found: list[date] = []
     for day in reversed(labelled):
         reach = found[_MOST_HELD_OUT - 1] - window if len(found) >= _MOST_HELD_OUT else None
         enough = reach is not None and day < reach - _MOST_SEARCHED * window
-        if enough or evidence_for(panel.before(day), window.days)[0] != "ml":
+        if enough or lead_horizon(panel.before(day), "churn", window.days) != window.days:
             break
         found.append(day)
     return sorted(found)

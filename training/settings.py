@@ -52,7 +52,7 @@ class ValueSettings(_Section):
 
 
 class TreeSettings(_Section):
-    """How trees grow: slow, small and regularised, so that the defaults serve shops of any kind.
+    """How trees grow: few, small and regularised, so that the defaults serve shops of any kind.
 
     ``retain tune`` searches these by back-test; nothing else needs to be set by hand.
     """

@@ -13,16 +13,17 @@ from training.backtest import CutOff, judge, latest_cut_off
 from training.build import Evidence, build_bundle, evidence_for
 from training.card import quality_card
 from training.data_hash import data_hash
-from training.fit import anchored, shortfall
+from training.fit import anchored
 from training.gate import Decision
 from training.head_kind import HeadKind
 from training.leaks import check_panel
+from training.learnable import lead_of, shortfall
 from training.meet import meet
 from training.meeting import Meeting
 from training.models.bundle import Bundle
 from training.panel import Panel, build_panel
 from training.profit import value_horizon
-from training.rungs import lost_rungs
+from training.rungs import heads_of, lost_rungs
 from training.settings import TrainingSettings
 
 __all__ = ["Trained", "train"]
@@ -128,12 +129,8 @@ def _of_contacts(meeting: Meeting) -> list[str]:
 
 def _untaught(bundle: Bundle, panel: Panel) -> list[str]:
     """Quantities of a learned bundle whose horizon no past day can show, and where their trees have learned."""
-    window, curve = bundle.window_days, bundle.curve
-    heads = {HeadKind("churn", window): bundle.churn}
-    heads |= {HeadKind("orders", h): head for h, head in curve.orders.items()}
-    heads |= {HeadKind("value", h): head for h, head in curve.value.items()}
     found: dict[tuple[str, str], list[str]] = {}
-    for kind, head in heads.items() if bundle.evidence == "ml" else ():
+    for kind, head in heads_of(bundle).items() if bundle.evidence == "ml" else ():
         if why := shortfall(panel, kind):
             days = head.learned_days
             how = f"learned at {days} d and continued by the closed form" if head.learned else "closed form"
@@ -170,7 +167,10 @@ def _judged(panel: Panel, settings: TrainingSettings, evidence: Evidence, tell: 
     notes = _of_contacts(latest.meeting)
     if evidence == "ml" and rung != "ml":
         notes.append(f"trees could not be judged at {day.isoformat()}: too little history before it")
-    lost = lost_rungs(panel, bundle, day)
+    heads = heads_of(bundle)
+    # What was learned at another horizon then says nothing of the trees of today.
+    same = {kind for kind in heads if heads[kind].learned_days == lead_of(panel, kind, window).horizon_days}
+    lost = {kind: found for kind, found in lost_rungs(panel, bundle, day).items() if kind in same}
     for kind, found in lost.items():
         notes.append(
             f"closed form for {kind.name} {kind.horizon_days} d: trees lost to it at {day.isoformat()} "

@@ -9,12 +9,27 @@ import pandas as pd
 import pytest
 
 from features.pipeline import FEATURES
-from tests.training.small_shops import SETTINGS, day, features_of, history, settings, snapshots
+from tests.training.small_shops import (
+    SETTINGS,
+    day,
+    drawn,
+    features_of,
+    history,
+    settings,
+    shop,
+    snapshots,
+    telling_rows,
+)
 from training.build import build_bundle, evidence_for
-from training.fit import anchored, follow_head, lead_horizon
+from training.fit import anchored, follow_head
 from training.head_kind import HeadKind
+from training.learnable import lead_horizon, lead_of
 from training.models.anchor import Anchor
+from training.models.head import logit
 from training.models.mean_nbd import MeanNbd
+from training.models.prepared import Prepared
+from training.models.rows import Rows
+from training.panel import Panel, build_panel
 
 
 def one_day(size: int, repeaters: int):
@@ -57,16 +72,19 @@ def test_trees_learn_at_the_window_and_the_other_horizons_follow(demo_bundle):
         assert sorted(heads) == [30, 60, 365]
         assert heads[30].trees is heads[60].trees
         assert heads[30].free is heads[60].free
-        # A year is far from two months, and only 90 days can be learned twice over in this history.
-        assert heads[365].learned_days in {0, 90}
 
 
-def test_a_horizon_nobody_has_lived_through_follows_without_a_level(demo_panel):
-    young = demo_panel.before(demo_panel.days[11])
-    lead = build_bundle(young, settings(365, 365), evidence="ml").churn
+@pytest.fixture(scope="module")
+def young() -> Panel:
+    """Eleven months, in which nobody has lived through 300 days twice."""
+    return anchored(build_panel(shop(telling_rows(drawn(450, 330, gap=25.0))), day(330), [30, 90, 300]))
+
+
+def test_a_horizon_nobody_has_lived_through_follows_without_a_level(young):
+    lead = build_bundle(young, settings(300, 300), evidence="ml").churn
     assert lead.learned
     rows = young.at(young.as_of)
-    for kind in (HeadKind("churn", 365), HeadKind("orders", 365)):
+    for kind in (HeadKind("churn", 300), HeadKind("orders", 300)):
         year = follow_head(young, kind, lead, lambda trees: trees.raw(rows))
         assert not year.level.days
         assert year.trees is lead.trees
@@ -76,16 +94,25 @@ def test_a_horizon_nobody_has_lived_through_follows_without_a_level(demo_panel):
         assert not np.allclose(told, kind.answer(closed))
 
 
-def test_a_window_longer_than_the_history_is_learned_at_a_shorter_horizon(demo_panel):
-    young = demo_panel.before(demo_panel.days[11])
-    assert lead_horizon(young, "churn", 365) == 90
-    assert lead_horizon(young, "churn", 60) == 60
-    assert lead_horizon(demo_panel.before(demo_panel.days[2]), "churn", 365) is None
-    assert evidence_for(young, 365) == ("ml", "")
-    bundle = build_bundle(young, settings(365, 365), evidence="ml")
+def test_a_window_longer_than_the_history_is_learned_at_a_shorter_horizon(young):
+    assert lead_horizon(young, "churn", 300) == 90
+    assert lead_horizon(young, "churn", 90) == 90
+    assert lead_horizon(young.before(young.days[2]), "churn", 300) is None
+    assert evidence_for(young, 300) == ("ml", "")
+    bundle = build_bundle(young, settings(300, 300), evidence="ml")
     assert bundle.churn.learned_days == 90
     found = bundle.predict(features_of(young, young.as_of), young.as_of)
-    short = build_bundle(young, SETTINGS, evidence="ml").predict(features_of(young, young.as_of), young.as_of)
+    short = build_bundle(young, settings(90, 90), evidence="ml").predict(
+        features_of(young, young.as_of), young.as_of
+    )
+    matrix = features_of(young, young.as_of).to_numpy(np.float64)
+    together, parts = bundle.explained(Rows(FEATURES, matrix), young.as_of)
+    assert np.array_equal(together["churn_probability"], found["churn_probability"])
+    assert logit(together["churn_probability"]) == pytest.approx(parts.matrix.sum(axis=1), abs=1e-9)
+    prepared = Prepared(bundle, young.as_of)
+    for place in range(20):
+        assert prepared.churn_probability(matrix[place]) == together["churn_probability"][place]
+        assert prepared.predict(matrix[place])["clv"] == together["clv"][place]
     ranks = [each["churn_probability"].rank() for each in (found, short)]
     assert ranks[0].corr(ranks[1]) > 0.9
 
@@ -95,6 +122,41 @@ def test_few_customers_are_no_reason_to_learn_at_a_shorter_horizon(demo_panel):
     panel = replace(demo_panel, frame=demo_panel.frame[few].reset_index(drop=True))
     assert lead_horizon(panel, "churn", 30) == 30
     assert lead_horizon(panel, "churn", 90) is None
+
+
+def test_a_young_and_growing_shop_learns_at_a_shorter_horizon_meanwhile(young):
+    found = [lead_horizon(young.before(d), "churn", 90) for d in young.days[4:]]
+    assert found[-1] == 90
+    assert None not in found[found.index(30) :]
+
+
+def test_a_far_horizon_has_trees_of_its_own(demo_panel):
+    assert lead_of(demo_panel, HeadKind("orders", 30), 60) == HeadKind("orders", 60)
+    assert lead_of(demo_panel, HeadKind("orders", 365), 60) == HeadKind("orders", 90)
+    assert lead_of(demo_panel.before(demo_panel.days[2]), HeadKind("orders", 365), 60) == HeadKind(
+        "orders", 365
+    )
+
+
+def test_only_the_heads_that_lost_go_without_trees(demo_panel):
+    lost = HeadKind("churn", 60)
+    bundle = build_bundle(demo_panel, SETTINGS, evidence="ml", without_trees=frozenset({lost}))
+    assert not bundle.churn.learned
+    assert bundle.churn.level.days
+    whole = build_bundle(demo_panel, SETTINGS, evidence="ml")
+    (name, heads), *_ = [(n, h) for n in ("orders", "value") if (h := getattr(whole.curve, n))[60].learned]
+    found = build_bundle(demo_panel, SETTINGS, evidence="ml", without_trees=frozenset({HeadKind(name, 60)}))
+    assert not getattr(found.curve, name)[60].learned
+    assert getattr(found.curve, name)[30].trees.text == heads[30].trees.text
+
+
+def test_contacts_that_leave_nobody_alone_teach_nothing(demo_panel):
+    panel = replace(demo_panel, frame=demo_panel.frame.assign(weight_60=0.0))
+    assert lead_horizon(panel, "churn", 60) == 30
+    assert evidence_for(panel, 60) == ("ml", "")
+    nobody = replace(demo_panel, frame=demo_panel.frame.assign(weight_60=0.0, weight_30=0.0))
+    assert lead_horizon(nobody, "churn", 60) is None
+    assert evidence_for(nobody, 60)[1].startswith("trees need more: ")
 
 
 def test_the_churn_grid_gives_percentiles_of_the_reference(demo_panel, demo_bundle):

@@ -10,8 +10,9 @@ import pytest
 
 from tests.training.small_shops import SETTINGS, day, history, settings, shop, snapshots
 from training.baselines import closed_form
-from training.fit import MIN_EVENTS, MIN_ROWS, anchored, fit_head, shortfall
+from training.fit import anchored, fit_head
 from training.head_kind import HeadKind
+from training.learnable import MIN_EVENTS, MIN_ROWS, shortfall
 from training.models.bg_nbd import BgNbd
 from training.panel import Panel, build_panel
 

@@ -83,6 +83,8 @@ def test_json_keeps_head_and_trees():
 def test_trees_say_where_they_learned():
     with pytest.raises(ValueError, match="trees without the horizon they were grown for"):
         Head(Trees("tree\n"), LEVEL)
+    with pytest.raises(ValueError, match="free trees that count nothing"):
+        Head(free=Trees("tree\n"), learned_days=30)
 
 
 def test_a_head_whose_trees_are_lost_is_not_read():

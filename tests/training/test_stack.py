@@ -26,6 +26,8 @@ def test_a_mixture_of_sizes_is_the_weighted_mean_of_what_the_logarithms_stand_fo
     sizes = [np.array([1.0, 20.0, 1e300]), np.array([3.0, 4.0, 1e-300])]
     found = mixed((0.25, 0.75), [np.log(size) for size in sizes], by_size=True)
     assert np.exp(found) == pytest.approx([2.5, 8.0, 0.25e300])
+    turned = mixed((0.75, 0.25), [np.log(size) for size in reversed(sizes)], by_size=True)
+    assert np.exp(turned) == pytest.approx([2.5, 8.0, 0.25e300])
 
 
 def test_a_single_answer_is_itself_to_the_bit():

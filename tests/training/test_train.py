@@ -160,7 +160,7 @@ def test_horizons_longer_than_the_history_say_that_the_closed_form_speaks():
 
 
 def test_a_window_nobody_has_lived_through_says_where_it_was_learned():
-    found = train(shop(telling_rows(drawn(400, 330, gap=25.0))), day(330), settings(300, 300))
+    found = train(shop(telling_rows(drawn(450, 330, gap=25.0))), day(330), settings(300, 300))
     assert found.bundle.evidence == "ml"
     assert found.bundle.churn.learned_days == 90
     (note,) = [

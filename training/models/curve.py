@@ -97,7 +97,7 @@ class ValueCurve:
     horizons_days : tuple of int
         Horizons asked for, rising, days.
     orders, value : dict of int to Head
-        Heads by horizon; none where nothing could be learned.
+        Heads by horizon; none where not even levels were looked for.
     intervals : Intervals
         Bounds of value and orders.
     margin : Margin

@@ -84,7 +84,7 @@ class Head:
     Raises
     ------
     ValueError
-        When there are trees and no such horizon.
+        When there are trees and no such horizon, or free trees without a weight.
     """
 
     trees: Trees | None = None
@@ -102,6 +102,8 @@ class Head:
     def __post_init__(self) -> None:
         if self.learned and self.learned_days < 1:
             raise ValueError("trees without the horizon they were grown for")
+        if self.free is not None and not self.free_weight:
+            raise ValueError("free trees that count nothing")
 
     @property
     def learned(self) -> bool:

@@ -34,8 +34,8 @@ def mixed(weights: Sequence[float], answers: Sequence[Floats], *, by_size: bool 
     if len(counted) == 1:
         return counted[0][1]
     if by_size:
-        # Taken from the first, so that no size is too large or too small for a float.
-        first = counted[0][1]
-        shares = [w * np.exp(answer - first) for w, answer in counted]
-        return first + np.log(np.sum(shares, axis=0))
+        # Taken from the largest, so that no size is too large for a float.
+        largest = np.maximum.reduce([answer for _, answer in counted])
+        shares = [w * np.exp(answer - largest) for w, answer in counted]
+        return largest + np.log(np.sum(shares, axis=0))
     return np.asarray(np.sum([w * answer for w, answer in counted], axis=0))

@@ -189,6 +189,11 @@ import os, threading, time
 from pathlib import Path
 from serving.live import LiveSettings
 from serving.run_server import prepare
+def named(task):
+    try:
+        return Path(f"/proc/self/task/{task}/comm").read_text().strip()
+    except FileNotFoundError:  # it ended meanwhile
+        return "ended"
 settings = LiveSettings(models=Path("models"), store_url="sqlite://", tables=("orders", "contracts"))
 with prepare(settings):
     threads = [1]
@@ -196,7 +201,7 @@ with prepare(settings):
     # The allocator of Arrow gives its threads their names a moment after it started them.
     while set(threads) - {"jemalloc_bg_thd"} and time.monotonic() < end:
         tasks = [t for t in os.listdir("/proc/self/task") if int(t) != os.getpid()]
-        threads = [open(f"/proc/self/task/{t}/comm").read().strip() for t in tasks]
+        threads = [named(task) for task in tasks]
     print(threading.active_count(), set(threads) - {"jemalloc_bg_thd"})
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}

@@ -108,7 +108,7 @@ def test_an_interrupted_search_keeps_what_ended(panel, tmp_path):
 
 def test_hopeless_trials_are_stopped_early(panel, tmp_path, monkeypatch):
     def bad(self, trees):
-        return np.full(len(self.meeting.customer), 5.0 if trees.num_leaves % 2 else 1.1)
+        return np.full(len(self.meeting.customer), 5.0 if trees.num_leaves > 30 else 1.1)
 
     monkeypatch.setattr(Case, "losses", bad)
     found = search(panel, CHOSEN, Plan(tmp_path / "tune.db", trials=16))

@@ -26,7 +26,7 @@ def trees_text(trees: TreeSettings) -> str:
     Examples
     --------
     >>> trees_text(TreeSettings()).splitlines()[:2]
-    ['[trees]', 'learning_rate = 0.05']
+    ['[trees]', 'learning_rate = 0.1']
     """
     return "\n".join(["[trees]", *(f"{k} = {v}" for k, v in trees.model_dump().items())]) + "\n"
 

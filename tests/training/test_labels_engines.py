@@ -40,8 +40,9 @@ def contracts_of(tables: Tables) -> tuple[pd.DataFrame, dict[tuple[date, int], n
 
 
 def labels_of(tables: Tables) -> pd.DataFrame:
-    """Labels of the panel, and churn as models learn it: no order in the horizon."""
+    """Labels of the panel, and churn as models learn it: no order in the horizon; each engine has its own order."""
     found = panel._ahead(tables, list(DAYS), WINDOWS, BY)
+    found = found.sort_values(["as_of", "customer_id"], ignore_index=True)
     churn = {f"churn_{h}": (found[f"orders_ahead_{h}"] <= 0).astype(float) for h in WINDOWS}
     return found.assign(**churn)
 

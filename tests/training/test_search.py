@@ -106,9 +106,15 @@ def test_an_interrupted_search_keeps_what_ended(panel, tmp_path):
     assert len(ended_trials(study)) == 2
 
 
-def test_hopeless_trials_are_stopped_early(panel, tmp_path, monkeypatch):
+def test_hopeless_trials_are_stopped_early(tmp_path, monkeypatch):
+    panel = anchored(build_panel(shop(drawn(180, 540, gap=30.0)), day(540), [30]))
+    assert len(search_days(panel, 30).searched) > 2
+    tried = [TreeSettings()]
+
     def bad(self, trees):
-        return np.full(len(self.meeting.customer), 5.0 if trees.num_leaves > 30 else 1.1)
+        if trees not in tried:
+            tried.append(trees)
+        return np.full(len(self.meeting.customer), 5.0 if tried.index(trees) > 7 else 1.1)
 
     monkeypatch.setattr(Case, "losses", bad)
     found = search(panel, CHOSEN, Plan(tmp_path / "tune.db", trials=16))

@@ -233,7 +233,7 @@ def _history(features: pd.DataFrame | Rows) -> tuple[Floats, Floats, Floats]:
 def _spend(features: pd.DataFrame | Rows) -> tuple[Floats, Floats]:
     """Purchase days and mean spend; the first one counts, so that one-time buyers tell too."""
     days, mean = np.ascontiguousarray(matrix_of(features, _SPEND).T)
-    mean = np.where(np.isnan(mean), 0.0, mean)
+    mean = np.fmax(mean, 0.0)
     return np.where(mean > 0, days, 0.0), mean
 
 

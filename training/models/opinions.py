@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ def mixed(weights: Sequence[float], answers: Sequence[Floats], *, by_size: bool 
         return counted[0][1]
     if by_size:
         # Taken from the largest, so that no size is too large for a float.
-        largest = np.maximum.reduce([answer for _, answer in counted])
+        largest = reduce(np.maximum, [answer for _, answer in counted])
         shares = [w * np.exp(answer - largest) for w, answer in counted]
-        return largest + np.log(np.sum(shares, axis=0))
-    return np.asarray(np.sum([w * answer for w, answer in counted], axis=0))
+        return largest + np.log(reduce(np.add, shares))
+    return reduce(np.add, [w * answer for w, answer in counted])

@@ -59,7 +59,7 @@ class TreeSettings(_Section):
 
     learning_rate: float = Field(default=0.1, gt=0, le=0.5)
     num_leaves: int = Field(default=8, ge=2, le=255)
-    min_data_in_leaf: int = Field(default=60, ge=5, le=10_000)
+    min_data_in_leaf: int = Field(default=20, ge=5, le=10_000)
     feature_fraction: float = Field(default=0.3, gt=0, le=1)
     bagging_fraction: float = Field(default=0.7, gt=0, le=1)
     lambda_l2: float = Field(default=10.0, ge=0, le=1000)

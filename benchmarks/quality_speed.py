@@ -48,7 +48,11 @@ def retail(file: Path) -> dict[str, Any]:
 def million() -> list[dict[str, Any]]:
     """A million customers and more than 20 million lines, every step a process of its own."""
     with one_core():
-        return [asdict(found) for found in one_size(20_000_000, 1, 3_600)]
+        steps = one_size(20_000_000, 1, 3_600)
+    for found in steps:
+        if found.exit_code:
+            raise RuntimeError(f"{found.step} failed: {found.last_line}")
+    return [asdict(found) for found in steps]
 
 
 @contextmanager

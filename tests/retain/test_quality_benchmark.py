@@ -114,6 +114,20 @@ def retail(**others: object) -> dict[str, object]:
     } | others
 
 
+SPEED = {
+    "seconds": 20.0,
+    "peak_mb": 900.0,
+    "stages": {"load": 2.0, "fit": 12.0},
+    "customers": 5_877,
+    "one_risk_ms": 0.1,
+    "one_ms": 1.3,
+    "one_answers_ms": 0.5,
+    "one_of_many_ms": 0.06,
+    "bg_nbd_ours": 0.02,
+    "bg_nbd_lifetimes_absent": "cannot be installed",
+}
+
+
 def test_a_page_says_what_was_missed_and_where_a_peer_is_better() -> None:
     pages = importlib.import_module("quality_page")
     text = pages.page({"retail": retail()}, [], command="python benchmarks/quality.py", machine="one core")
@@ -132,6 +146,26 @@ def test_a_part_that_failed_misses_its_floors() -> None:
     wanted = pages.targets(parts)
     assert len(wanted) == 5
     assert not any(t.reached(t.floor) for t in wanted)
+
+
+def test_minutes_of_many_lines_are_those_of_training_and_scoring() -> None:
+    pages = importlib.import_module("quality_page")
+    steps = [
+        {"step": step, "lines": 20_000_000, "seconds": seconds, "peak_mb": 4_000.0}
+        for step, seconds in (("check", 100.0), ("train", 240.0), ("score", 690.0))
+    ]
+    speed = {"failed": "OSError: no such file"}
+    minutes, gigabytes = pages.targets({"speed": speed, "million": {"steps": steps}})[2:]
+    assert (minutes.found, minutes.reached(minutes.floor)) == (15.5, False)
+    assert (gigabytes.found, gigabytes.reached(gigabytes.floor)) == (4_000 * 2**20 / 1e9, True)
+    absent = pages.targets({"speed": speed, "million": {"failed": "train failed: killed"}})[2:]
+    assert [t.found for t in absent] == [None, None]
+    text = pages.page({"speed": SPEED, "million": {"steps": steps}}, [], command="c", machine="m")
+    assert "| 20,000,000 lines, score | 690 s, 4,000 MB |" in text
+    text = pages.page(
+        {"speed": SPEED, "million": {"failed": "train failed: killed"}}, [], command="c", machine="m"
+    )
+    assert "20,000,000 lines could not run: train failed: killed" in text
 
 
 def test_answers_are_kept_for_the_same_code_only(tmp_path: Path) -> None:

